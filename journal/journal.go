@@ -1,0 +1,197 @@
+// Package journal is what must survive: the interface of the append-only
+// record of every transaction and report, and of the register of sites and
+// keys. Backends live in rooms inside; one suite, journaltest, runs on each.
+//
+// A journal never decides anything about a transaction. It keeps records in
+// the order of their stream, refuses a second writer, and has everything on
+// disk when Append returns.
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tillwire/tillwire/txn"
+)
+
+// A Stream is the life of one request: its records, in order.
+type Stream = txn.RequestID
+
+// A StreamKind says whose life a stream is.
+type StreamKind string
+
+// The kinds of streams.
+const (
+	TransactionStream StreamKind = "transaction"
+	ReportStream      StreamKind = "report"
+	// OrphanStream holds what a terminal said of a request that nobody here
+	// knows. It is never open; people look at it.
+	OrphanStream StreamKind = "orphan"
+)
+
+// A Record is one entry of a stream. Body is JSON in the form that Kind and
+// Version name; see codec.go.
+type Record struct {
+	Seq     int       // 1 for the first of the stream; set by the journal
+	Kind    string    // "txn.ended"
+	Version int       // of the body's form
+	At      time.Time // UTC
+	Body    []byte
+}
+
+// A Head is how a stream is found, and its state in short. Each append
+// replaces it. It is rebuilt from records and never trusted over them.
+type Head struct {
+	Stream Stream
+	Kind   StreamKind
+	Site   txn.SiteID
+	TID    txn.TID
+
+	State  string // the state's name
+	Open   bool   // recovery and running must look at it
+	Told   string
+	Type   string // SALE…, or the report's type
+	Result string // the true result once known, else empty
+
+	Minor    int64 // what was asked, in minor units
+	Currency string
+
+	// Counts says that the stream may be what `duplicate` names: dispatched,
+	// and not answered with an error.
+	Counts bool
+
+	RequestKey   string    // the site's idempotency key; empty when none
+	AcceptedAt   time.Time // UTC
+	DispatchedAt time.Time // zero while nothing was dispatched
+	EndedAt      time.Time // zero while open
+
+	Records int // how many the stream has; set by the journal
+}
+
+// An Append adds records to the end of a stream, all or none.
+type Append struct {
+	Stream  Stream
+	Expect  int // how many records the stream has before; another number is ErrConflict
+	Records []Record
+	Head    Head
+}
+
+// A Query selects heads. Zero fields select everything.
+type Query struct {
+	Site        txn.SiteID
+	TID         txn.TID
+	Kind        StreamKind
+	State       string
+	Since       time.Time // accepted at or after
+	Until       time.Time // accepted before
+	Limit       int       // 0 is 100
+	OldestFirst bool
+}
+
+// A Journal keeps streams. Its methods may be called from many goroutines.
+type Journal interface {
+	// Append is durable when it returns nil. When it returns an error nothing
+	// was kept, unless the error is ErrUncertain. ErrConflict: somebody else
+	// wrote the stream. ErrFull: no space; try again when there is some.
+	Append(ctx context.Context, a Append) error
+	// Records returns a stream's records in order, or ErrNotFound.
+	Records(ctx context.Context, s Stream) ([]Record, error)
+	// Head returns a stream's head, or ErrNotFound.
+	Head(ctx context.Context, s Stream) (Head, error)
+	// OpenStreams returns the heads of all open streams, oldest first.
+	OpenStreams(ctx context.Context) ([]Head, error)
+	// LastCounting returns the transaction stream of that terminal that was
+	// dispatched last among those that count, or ErrNotFound.
+	LastCounting(ctx context.Context, site txn.SiteID, tid txn.TID) (Head, error)
+	// ByKey returns the stream with that request key, or ErrNotFound.
+	ByKey(ctx context.Context, site txn.SiteID, key string) (Head, error)
+	// List returns the heads that q selects, newest first.
+	List(ctx context.Context, q Query) ([]Head, error)
+	// Verify reads everything and checks the chain, the heads and the mark of
+	// how far it went. Progress may be nil.
+	Verify(ctx context.Context) (Verification, error)
+	// Healthy returns why appends are refused at the moment, or nil.
+	Healthy() error
+	// Stats are counters for the metrics.
+	Stats() Stats
+	Close() error
+}
+
+// A Verification is what Verify found. Fault names the first thing wrong.
+type Verification struct {
+	Records int
+	Streams int
+	Head    string // hex of the chain's head
+	Fault   string // empty when everything fits
+}
+
+// Stats count what a journal did since it was opened.
+type Stats struct {
+	Appends, Records, Commits, Failures uint64
+	CommitTime                          time.Duration // in all
+}
+
+// A Site is a shop with its keys and terminals.
+type Site struct {
+	ID       txn.SiteID
+	Name     string
+	TimeZone string // IANA name; empty is the machine's
+	Strict   bool   // refuse unknown members
+	// RejectUnanswered rejects a signature that nobody answered; the contract
+	// accepts it.
+	RejectUnanswered bool
+	// Simulated are the four letters of the site's simulated terminals; empty
+	// when it has none.
+	Simulated string
+	// Limits overrides time limits by the names of the contract's table.
+	Limits  map[string]time.Duration
+	Created time.Time
+}
+
+// A Key opens a site to a till. Only its hash is kept.
+type Key struct {
+	ID      string // a public handle, for lists and logs
+	Site    txn.SiteID
+	Hash    [32]byte // SHA-256 of the key
+	Faces   []string // "pac", "pat", "rest"; empty is all
+	Note    string
+	Created time.Time
+	Revoked time.Time // zero while it works
+}
+
+// A Register keeps sites and keys.
+type Register interface {
+	PutSite(ctx context.Context, s Site) error // adds or replaces
+	Sites(ctx context.Context) ([]Site, error)
+	PutKey(ctx context.Context, k Key) error // adds or replaces
+	Keys(ctx context.Context) ([]Key, error) // revoked ones too
+}
+
+// A Store is all that a data folder or database keeps.
+type Store interface {
+	Journal
+	Register
+}
+
+// The errors of a Store.
+var (
+	ErrConflict  = errors.New("journal: the stream was written by somebody else")
+	ErrNotFound  = errors.New("journal: not found")
+	ErrFull      = errors.New("journal: no space left to write")
+	ErrUncertain = errors.New("journal: it is not known whether the write was kept")
+	ErrClosed    = errors.New("journal: closed")
+	ErrReadOnly  = errors.New("journal: opened for reading only")
+)
+
+// A NewerError says that a record was written by a newer Tillwire.
+type NewerError struct {
+	Kind    string
+	Version int
+}
+
+// Error names what this binary cannot read.
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("journal: a record of kind %q version %d was written by a newer tillwire; use that one", e.Kind, e.Version)
+}

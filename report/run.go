@@ -1,0 +1,137 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A State says where a report stands.
+type State string
+
+// The states.
+const (
+	Asked    State = "asked"    // may have reached the terminal; the terminal moves next
+	Unknown  State = "unknown"  // the gateway or the link was lost in between; ask the terminal
+	Finished State = "finished" // Report is set, or Failed says why there is none
+)
+
+// States lists the states.
+func States() []State { return []State{Asked, Unknown, Finished} }
+
+// A Run is one report that a till asked for; its zero value has not begun.
+type Run struct {
+	ID   string // the request's
+	Site string
+	TID  string
+	Type Type
+
+	State  State
+	Told   Result // what the till was given: nothing yet, COMPLETE, or TIMED_OUT
+	Report *Report
+	Failed string // why it did not run
+
+	At time.Time
+}
+
+// An Event is something that happened to a report. The set is closed.
+type Event interface{ event() }
+
+// The events.
+type (
+	// Dispatched: accepted, and on disk before the terminal is told.
+	Dispatched struct {
+		ID, Site, TID string
+		Type          Type
+		At            time.Time
+	}
+	// Interrupted: the link or the gateway was lost in between.
+	Interrupted struct{ At time.Time }
+	// Made: the terminal's report.
+	Made struct {
+		Report Report
+		At     time.Time
+	}
+	// GaveUp: the limit passed and the till was told TIMED_OUT.
+	GaveUp struct{ At time.Time }
+	// NotMade: it is certain, or was never known, that no report came of it.
+	NotMade struct {
+		Reason string
+		At     time.Time
+	}
+)
+
+func (Dispatched) event()  {}
+func (Interrupted) event() {}
+func (Made) event()        {}
+func (GaveUp) event()      {}
+func (NotMade) event()     {}
+
+// An IllegalMove is the error for an event that the state does not allow.
+type IllegalMove struct {
+	ID    string
+	State State
+	Event Event
+}
+
+// Error names the event, the state and the request.
+func (e *IllegalMove) Error() string {
+	state := e.State
+	if state == "" {
+		state = "not begun"
+	}
+	return fmt.Sprintf("report: %T in state %s of request %s", e.Event, state, e.ID)
+}
+
+// Apply returns r as it stands after e, or an *IllegalMove and r as it was.
+func Apply(r Run, e Event) (Run, error) {
+	switch e := e.(type) {
+	case Dispatched:
+		return r.move(e, Asked, func(r *Run) {
+			r.ID, r.Site, r.TID, r.Type, r.At = e.ID, e.Site, e.TID, e.Type, e.At
+		}, "")
+	case Interrupted:
+		return r.move(e, Unknown, nil, Asked, Unknown)
+	case Made:
+		return r.move(e, Finished, func(r *Run) {
+			r.Report = &e.Report
+			if r.Told == "" {
+				r.Told = e.Report.Result
+			}
+		}, Asked, Unknown)
+	case GaveUp:
+		if r.Told != "" {
+			break
+		}
+		return r.move(e, r.State, func(r *Run) { r.Told = TimedOut }, Asked, Unknown)
+	case NotMade:
+		return r.move(e, Finished, func(r *Run) { r.Failed = e.Reason }, Asked, Unknown)
+	default:
+		panic(fmt.Sprintf("report: no rule for %T", e))
+	}
+	return r, &IllegalMove{r.ID, r.State, e}
+}
+
+func (r Run) move(e Event, to State, change func(*Run), from ...State) (Run, error) {
+	if !slices.Contains(from, r.State) {
+		return r, &IllegalMove{r.ID, r.State, e}
+	}
+	r.State = to
+	if change != nil {
+		change(&r)
+	}
+	return r, nil
+}
+
+// Replay applies the events in order to a report that has not begun. It stops
+// at the first that is not allowed.
+func Replay(events ...Event) (Run, error) {
+	var r Run
+	for _, e := range events {
+		var err error
+		if r, err = Apply(r, e); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
