@@ -105,6 +105,9 @@ func Apply(r Run, e Event) (Run, error) {
 		}
 		return r.move(e, r.State, func(r *Run) { r.Told = TimedOut }, Asked, Unknown)
 	case NotMade:
+		if e.Reason == "" {
+			break // the reason is the recorded end
+		}
 		return r.move(e, Finished, func(r *Run) { r.Failed = e.Reason }, Asked, Unknown)
 	default:
 		panic(fmt.Sprintf("report: no rule for %T", e))

@@ -68,8 +68,7 @@ func (l Ledger) Add(e Entry) Ledger {
 		a.CurrentNumbers.First = e.Number
 	}
 	a.CurrentNumbers.Last = e.Number
-	l.Banking = maps.Clone(l.Banking)
-	l.Banking[e.Acquirer] = a
+	l.Banking = with(l.Banking, e.Acquirer, a)
 	return l
 }
 
@@ -84,7 +83,11 @@ func (l Ledger) Make(t Type, at time.Time) (Report, Ledger) {
 		r.Balances = &b
 	}
 	if t == Banking || t == EndOfDay {
-		r.Banking = maps.Clone(l.Banking)
+		r.Banking = make(map[string]AcquirerTotals, len(l.Banking))
+		for name, a := range l.Banking {
+			a.CurrentIssuers, a.PreviousIssuers = maps.Clone(a.CurrentIssuers), maps.Clone(a.PreviousIssuers)
+			r.Banking[name] = a
+		}
 	}
 	if t == ZBalance || t == EndOfDay {
 		l.Balances = newBalances(l.Currency, at)
@@ -110,13 +113,20 @@ func (l Ledger) newAcquirer() AcquirerTotals {
 }
 
 func (l Ledger) addTo(m map[string]Breakdown, name string, e Entry) map[string]Breakdown {
-	m = maps.Clone(m)
 	b, ok := m[name]
 	if !ok {
 		b.Currency = l.Currency
 	}
-	m[name] = b.add(e)
-	return m
+	return with(m, name, b.add(e))
+}
+
+// with returns a copy of m that has v under name; m may be nil, as it is in a
+// ledger read back from where empty maps are not written.
+func with[V any](m map[string]V, name string, v V) map[string]V {
+	next := make(map[string]V, len(m)+1)
+	maps.Copy(next, m)
+	next[name] = v
+	return next
 }
 
 func (b Breakdown) add(e Entry) Breakdown {

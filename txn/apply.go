@@ -122,6 +122,9 @@ func Apply(t Transaction, e Event) (Transaction, error) {
 			t.ID, t.Site, t.TID, t.Request, t.Caller, t.AcceptedAt = e.ID, e.Site, e.TID, e.Request, e.Caller, e.At
 		}, begin)
 	case Dispatched:
+		if t.CancelWished {
+			break // it ends withdrawn: the terminal never hears of it
+		}
 		return t.move(e, AtTerminal, func(t *Transaction) { t.DispatchedAt = e.At }, Requested)
 	case Started:
 		return t.stay(e, func(t *Transaction) { t.Started = true }, AtTerminal, Signing, Unresolved)
@@ -130,14 +133,9 @@ func Apply(t Transaction, e Event) (Transaction, error) {
 	case CancelWished:
 		return t.stay(e, func(t *Transaction) { t.CancelWished = true }, Requested, AtTerminal, Signing, Unresolved)
 	case SignatureWanted:
-		return t.move(e, Signing, func(t *Transaction) {
-			t.Started, t.Wish, t.WantedAt = true, &e.Wish, e.At
-			t.SignatureAccepted, t.SignatureBy = false, ""
-		}, AtTerminal, Unresolved)
+		return t.wantSignature(e)
 	case SignatureAnswered:
-		return t.move(e, AtTerminal, func(t *Transaction) {
-			t.SignatureAccepted, t.SignatureBy = e.Accepted, e.By
-		}, Signing)
+		return t.answerSignature(e)
 	case LinkLost:
 		return t.move(e, Unresolved, interrupted, AtTerminal, Signing)
 	case Restarted:
@@ -150,8 +148,14 @@ func Apply(t Transaction, e Event) (Transaction, error) {
 	case CouldNotTell:
 		return t.move(e, Unresolved, nil, AtTerminal, Signing, Unresolved)
 	case Ended:
+		if e.Outcome.Result == TimedOut {
+			break // not a final word: what cannot be told stays unresolved
+		}
 		return t.move(e, Finished, func(t *Transaction) { t.Started, t.Outcome = true, &e.Outcome }, AtTerminal, Signing, Unresolved)
 	case NeverRan:
+		if e.Reason == "" {
+			break // the reason is the recorded end
+		}
 		if t.Started && e.Reason != Fenced {
 			break // it did begin: only the terminal's own fence could say that nothing came of it
 		}
@@ -159,10 +163,13 @@ func Apply(t Transaction, e Event) (Transaction, error) {
 	case Answered:
 		return t.answer(e)
 	case Resolved:
+		if r := e.Resolution.Result; r != Successful && r != Unsuccessful {
+			break // an operator says whether money was taken, nothing finer
+		}
 		return t.move(e, Finished, func(t *Transaction) { t.Resolution = &e.Resolution }, Unresolved)
 	case Contradicted:
-		if t.Outcome != nil && Same(*t.Outcome, e.Outcome) {
-			break
+		if recorded(t.Outcome, e.Outcome) || recorded(t.Conflict, e.Outcome) || e.Outcome.Result == TimedOut {
+			break // it says nothing new
 		}
 		return t.stay(e, func(t *Transaction) { t.Conflict = &e.Outcome }, Finished)
 	default:
@@ -173,21 +180,48 @@ func Apply(t Transaction, e Event) (Transaction, error) {
 
 func interrupted(t *Transaction) { t.Interrupted = true }
 
+func recorded(was *Outcome, o Outcome) bool { return was != nil && Same(*was, o) }
+
+// wantSignature has the till asked, once. A terminal that asks again, after a
+// blip of the link, is owed the decision if there is one (Due), else the rest
+// of the time: a signature that the cashier rejected must not be asked for anew
+// and then accepted because nobody was looking any more.
+func (t Transaction) wantSignature(e SignatureWanted) (Transaction, error) {
+	if t.SignatureBy != "" {
+		return t.move(e, AtTerminal, func(t *Transaction) { t.Started = true }, AtTerminal, Unresolved)
+	}
+	return t.move(e, Signing, func(t *Transaction) {
+		if t.Wish == nil {
+			t.WantedAt = e.At
+		}
+		t.Started, t.Wish = true, &e.Wish
+	}, AtTerminal, Unresolved)
+}
+
+// answerSignature records the decision. While the link is lost it is kept for
+// the terminal's return.
+func (t Transaction) answerSignature(e SignatureAnswered) (Transaction, error) {
+	decide := func(t *Transaction) { t.SignatureAccepted, t.SignatureBy = e.Accepted, e.By }
+	if t.State == Unresolved && t.Wish != nil && t.SignatureBy == "" {
+		return t.stay(e, decide, Unresolved)
+	}
+	return t.move(e, AtTerminal, decide, Signing)
+}
+
 // answer gives the till its one answer: a result or an error only once the
 // end is known, TIMED_OUT only while it is not.
 func (t Transaction) answer(e Answered) (Transaction, error) {
-	legal := t.Told == ToldNothing
+	var legal bool
 	switch e.Told {
 	case ToldResult:
-		legal = legal && t.State == Finished
+		legal = t.State == Finished
 	case ToldError:
-		legal = legal && t.State == Finished && t.NotRun != ""
+		legal = t.State == Finished && t.NotRun != ""
 	case ToldTimedOut:
-		legal = legal && t.DispatchedAt != time.Time{} && t.State != Finished
-	case ToldNothing:
-		legal = false
+		legal = t.State == AtTerminal || t.State == Signing || t.State == Unresolved
+	case ToldNothing: // nothing to record; nor is a word we do not know
 	}
-	if !legal {
+	if !legal || t.Told != ToldNothing {
 		return t, &IllegalMove{t.ID, t.State, e}
 	}
 	t.Told = e.Told

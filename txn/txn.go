@@ -244,7 +244,7 @@ type Transaction struct {
 
 	CancelWished bool
 
-	Wish              *SignatureWish // the last one
+	Wish              *SignatureWish // the last one; the time runs from the first
 	SignatureAccepted bool           // meaningful once SignatureBy is set
 	SignatureBy       SignatureBy
 
@@ -255,7 +255,7 @@ type Transaction struct {
 
 	AcceptedAt   time.Time
 	DispatchedAt time.Time
-	WantedAt     time.Time // when the terminal wanted the signature
+	WantedAt     time.Time // when the terminal first wanted the signature
 	Interrupted  bool      // the gateway was restarted, or the link lost, in between
 }
 
@@ -266,10 +266,11 @@ func (t Transaction) Known() bool { return t.State == Finished }
 func (t Transaction) Late() bool { return t.State == Finished && t.Told == ToldTimedOut }
 
 // Truth is the outcome to believe: the terminal's word, also where an operator
-// had said otherwise before.
+// had said otherwise before, or the terminal itself that it did not run. Of two
+// words that differ the first stands. It is nil while there is none.
 func (t Transaction) Truth() *Outcome {
-	if t.Conflict != nil && t.Resolution != nil {
-		return t.Conflict
+	if t.Outcome != nil {
+		return t.Outcome
 	}
-	return t.Outcome
+	return t.Conflict
 }
