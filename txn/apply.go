@@ -144,7 +144,11 @@ func Apply(t Transaction, e Event) (Transaction, error) {
 		}
 		return t.move(e, Unresolved, interrupted, AtTerminal, Signing, Unresolved)
 	case Resumed:
-		return t.move(e, AtTerminal, func(t *Transaction) { t.Started = true }, AtTerminal, Unresolved)
+		to := AtTerminal
+		if t.signatureOpen() {
+			to = Signing
+		}
+		return t.move(e, to, func(t *Transaction) { t.Started = true }, AtTerminal, Unresolved)
 	case CouldNotTell:
 		return t.move(e, Unresolved, nil, AtTerminal, Signing, Unresolved)
 	case Ended:
@@ -198,25 +202,29 @@ func (t Transaction) wantSignature(e SignatureWanted) (Transaction, error) {
 	}, AtTerminal, Unresolved)
 }
 
+// signatureOpen reports whether a signature was wanted and is not decided.
+func (t Transaction) signatureOpen() bool { return t.Wish != nil && t.SignatureBy == "" }
+
 // answerSignature records the decision. While the link is lost it is kept for
 // the terminal's return.
 func (t Transaction) answerSignature(e SignatureAnswered) (Transaction, error) {
 	decide := func(t *Transaction) { t.SignatureAccepted, t.SignatureBy = e.Accepted, e.By }
-	if t.State == Unresolved && t.Wish != nil && t.SignatureBy == "" {
+	if t.State == Unresolved && t.signatureOpen() {
 		return t.stay(e, decide, Unresolved)
 	}
 	return t.move(e, AtTerminal, decide, Signing)
 }
 
-// answer gives the till its one answer: a result or an error only once the
-// end is known, TIMED_OUT only while it is not.
+// answer gives the till its one answer: a result only once the end is known, an
+// error only while nothing says that it ran, TIMED_OUT only while the end is
+// not known.
 func (t Transaction) answer(e Answered) (Transaction, error) {
 	var legal bool
 	switch e.Told {
 	case ToldResult:
 		legal = t.State == Finished
 	case ToldError:
-		legal = t.State == Finished && t.NotRun != ""
+		legal = t.State == Finished && t.NotRun != "" && t.Conflict == nil
 	case ToldTimedOut:
 		legal = t.State == AtTerminal || t.State == Signing || t.State == Unresolved
 	case ToldNothing: // nothing to record; nor is a word we do not know

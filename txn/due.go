@@ -32,13 +32,14 @@ func (TellTill) effect()            {}
 
 // Due says what the world is owed while a transaction stands as t does.
 // Running and restarting call it alike. It never asks for a start after an
-// interruption: what may have reached a terminal is asked about instead.
+// interruption, nor after the till was told TIMED_OUT: what may have reached a
+// terminal is asked about instead.
 func Due(t Transaction) []Effect {
 	var due []Effect
 	switch t.State {
-	case Requested: // the gateway records the dispatch next
+	case begin, Requested: // nothing yet; the gateway records the dispatch next
 	case AtTerminal:
-		if !t.Started && !t.Interrupted {
+		if !t.Started && !t.Interrupted && t.Told == ToldNothing {
 			due = append(due, StartTerminal{})
 		}
 		if t.SignatureBy != "" {
