@@ -32,7 +32,8 @@ const (
 )
 
 // A Record is one entry of a stream. Body is JSON in the form that Kind and
-// Version name; see codec.go.
+// Version name; see codec.go. Nobody changes a body once it was appended or
+// returned.
 type Record struct {
 	Seq     int       // 1 for the first of the stream; set by the journal
 	Kind    string    // "txn.ended"
@@ -41,8 +42,11 @@ type Record struct {
 	Body    []byte
 }
 
-// A Head is how a stream is found, and its state in short. Each append
-// replaces it. It is rebuilt from records and never trusted over them.
+// A Head is how a stream is found, and its state in short. It is what
+// TxnHead, ReportHead or OrphanHead make of the records, plus the request key;
+// Verify says so when it is anything else. Each append replaces it, but for
+// Kind, Site, TID, Minor, Currency, RequestKey and AcceptedAt, which are those
+// of the first. It is rebuilt from records and never trusted over them.
 type Head struct {
 	Stream Stream
 	Kind   StreamKind
@@ -65,7 +69,7 @@ type Head struct {
 	RequestKey   string    // the site's idempotency key; empty when none
 	AcceptedAt   time.Time // UTC
 	DispatchedAt time.Time // zero while nothing was dispatched
-	EndedAt      time.Time // zero while open
+	EndedAt      time.Time // when it ceased to be open, zero while it is; set by the journal
 
 	Records int // how many the stream has; set by the journal
 }
@@ -93,7 +97,8 @@ type Query struct {
 // A Journal keeps streams. Its methods may be called from many goroutines.
 type Journal interface {
 	// Append is durable when it returns nil. When it returns an error nothing
-	// was kept, unless the error is ErrUncertain. ErrConflict: somebody else
+	// was kept, unless the error is ErrUncertain. A ctx that ends takes back
+	// an append that waits; one that is being written is awaited. ErrConflict: somebody else
 	// wrote the stream. ErrFull: no space; try again when there is some.
 	Append(ctx context.Context, a Append) error
 	// Records returns a stream's records in order, or ErrNotFound.
@@ -105,12 +110,13 @@ type Journal interface {
 	// LastCounting returns the transaction stream of that terminal that was
 	// dispatched last among those that count, or ErrNotFound.
 	LastCounting(ctx context.Context, site txn.SiteID, tid txn.TID) (Head, error)
-	// ByKey returns the stream with that request key, or ErrNotFound.
+	// ByKey returns the stream with that request key, or ErrNotFound. A key
+	// names one stream of its site: the first append of another is ErrKeyTaken.
 	ByKey(ctx context.Context, site txn.SiteID, key string) (Head, error)
 	// List returns the heads that q selects, newest first.
 	List(ctx context.Context, q Query) ([]Head, error)
 	// Verify reads everything and checks the chain, the heads and the mark of
-	// how far it went. Progress may be nil.
+	// how far it went.
 	Verify(ctx context.Context) (Verification, error)
 	// Healthy returns why appends are refused at the moment, or nil.
 	Healthy() error
@@ -178,12 +184,24 @@ type Store interface {
 // The errors of a Store.
 var (
 	ErrConflict  = errors.New("journal: the stream was written by somebody else")
+	ErrKeyTaken  = fmt.Errorf("%w: another one has its request key", ErrConflict)
 	ErrNotFound  = errors.New("journal: not found")
 	ErrFull      = errors.New("journal: no space left to write")
 	ErrUncertain = errors.New("journal: it is not known whether the write was kept")
 	ErrClosed    = errors.New("journal: closed")
 	ErrReadOnly  = errors.New("journal: opened for reading only")
 )
+
+// A TamperedError says that what is kept was altered from outside, cut, or
+// damaged by the disk. Nothing of it is to be believed before a person looked.
+type TamperedError struct {
+	What string // the first thing found wrong
+}
+
+// Error says what was found wrong.
+func (e *TamperedError) Error() string {
+	return "journal: altered, cut or damaged: " + e.What
+}
 
 // A NewerError says that a record was written by a newer Tillwire.
 type NewerError struct {

@@ -1,0 +1,316 @@
+package journal
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/txn"
+)
+
+// version is of every kind's form in forms.go.
+const version = 1
+
+// The kinds. A kind that was written once is read for ever.
+const (
+	kindAccepted          = "txn.accepted"
+	kindDispatched        = "txn.dispatched"
+	kindStarted           = "txn.started"
+	kindNotified          = "txn.notified"
+	kindCancelWished      = "txn.cancelWished"
+	kindSignatureWanted   = "txn.signatureWanted"
+	kindSignatureAnswered = "txn.signatureAnswered"
+	kindLinkLost          = "txn.linkLost"
+	kindRestarted         = "txn.restarted"
+	kindResumed           = "txn.resumed"
+	kindCouldNotTell      = "txn.couldNotTell"
+	kindEnded             = "txn.ended"
+	kindNeverRan          = "txn.neverRan"
+	kindAnswered          = "txn.answered"
+	kindResolved          = "txn.resolved"
+	kindContradicted      = "txn.contradicted"
+
+	kindReportDispatched  = "report.dispatched"
+	kindReportInterrupted = "report.interrupted"
+	kindReportMade        = "report.made"
+	kindReportGaveUp      = "report.gaveUp"
+	kindReportNotMade     = "report.notMade"
+
+	kindOrphan = "orphan.told"
+)
+
+// EncodeTxn returns the record of e. At is the record's time, usually the
+// event's own. Card numbers are masked once more.
+func EncodeTxn(e txn.Event, at time.Time) Record {
+	at = utc(at)
+	switch e := e.(type) {
+	case txn.Accepted:
+		return encode(kindAccepted, at, acceptedForm{e.ID, e.Site, e.TID, requestForm(e.Request), callerForm(e.Caller), own(e.At, at)})
+	case txn.Dispatched:
+		return encodeTimed(kindDispatched, at, e.At)
+	case txn.Started:
+		return encodeTimed(kindStarted, at, at)
+	case txn.Notified:
+		return encodeNotified(e, at)
+	case txn.CancelWished:
+		return encodeTimed(kindCancelWished, at, e.At)
+	case txn.SignatureWanted:
+		return encode(kindSignatureWanted, at, wantedForm{formWish(e.Wish), own(e.At, at)})
+	case txn.SignatureAnswered:
+		return encode(kindSignatureAnswered, at, signedForm{e.Accepted, e.By, own(e.At, at)})
+	case txn.LinkLost:
+		return encodeTimed(kindLinkLost, at, e.At)
+	case txn.Restarted:
+		return encodeTimed(kindRestarted, at, e.At)
+	case txn.Resumed:
+		return encodeTimed(kindResumed, at, e.At)
+	case txn.CouldNotTell:
+		return encodeTimed(kindCouldNotTell, at, e.At)
+	case txn.Ended:
+		return encode(kindEnded, at, outcomeEventForm{formOutcome(e.Outcome), own(e.At, at)})
+	case txn.NeverRan:
+		return encode(kindNeverRan, at, neverRanForm{e.Reason, own(e.At, at)})
+	case txn.Answered:
+		return encode(kindAnswered, at, answeredForm{e.Told, own(e.At, at)})
+	case txn.Resolved:
+		f := resolvedForm{resolutionForm(e.Resolution), own(e.At, at)}
+		f.Resolution.Reason = masked(f.Resolution.Reason)
+		return encode(kindResolved, at, f)
+	case txn.Contradicted:
+		return encode(kindContradicted, at, outcomeEventForm{formOutcome(e.Outcome), own(e.At, at)})
+	default:
+		panic(fmt.Sprintf("journal: no kind for %T", e))
+	}
+}
+
+// DecodeTxn returns the event that r is the record of, or an error that is a
+// *NewerError when a newer binary wrote it.
+func DecodeTxn(r Record) (txn.Event, error) {
+	switch r.Kind {
+	case kindAccepted:
+		f, err := decode[acceptedForm](r)
+		return txn.Accepted{
+			ID: f.ID, Site: f.Site, TID: f.TID, Request: txn.Request(f.Request), Caller: txn.Caller(f.Caller),
+			At: when(f.At, r.At),
+		}, err
+	case kindDispatched:
+		at, err := decodeTimed(r)
+		return txn.Dispatched{At: at}, err
+	case kindStarted:
+		_, err := decode[struct{}](r)
+		return txn.Started{}, err
+	case kindNotified:
+		f, err := decode[notifiedForm](r)
+		return txn.Notified{Value: f.Value, At: when(f.At, r.At)}, err
+	case kindCancelWished:
+		at, err := decodeTimed(r)
+		return txn.CancelWished{At: at}, err
+	case kindSignatureWanted:
+		f, err := decode[wantedForm](r)
+		return txn.SignatureWanted{Wish: f.Wish.wish(), At: when(f.At, r.At)}, err
+	case kindSignatureAnswered:
+		f, err := decode[signedForm](r)
+		return txn.SignatureAnswered{Accepted: f.Accepted, By: f.By, At: when(f.At, r.At)}, err
+	case kindLinkLost:
+		at, err := decodeTimed(r)
+		return txn.LinkLost{At: at}, err
+	case kindRestarted:
+		at, err := decodeTimed(r)
+		return txn.Restarted{At: at}, err
+	case kindResumed:
+		at, err := decodeTimed(r)
+		return txn.Resumed{At: at}, err
+	case kindCouldNotTell:
+		at, err := decodeTimed(r)
+		return txn.CouldNotTell{At: at}, err
+	case kindEnded:
+		f, err := decode[outcomeEventForm](r)
+		return txn.Ended{Outcome: f.Outcome.outcome(), At: when(f.At, r.At)}, err
+	case kindNeverRan:
+		f, err := decode[neverRanForm](r)
+		return txn.NeverRan{Reason: f.Reason, At: when(f.At, r.At)}, err
+	case kindAnswered:
+		f, err := decode[answeredForm](r)
+		return txn.Answered{Told: f.Told, At: when(f.At, r.At)}, err
+	case kindResolved:
+		f, err := decode[resolvedForm](r)
+		f.Resolution.Reason = masked(f.Resolution.Reason)
+		return txn.Resolved{Resolution: txn.Resolution(f.Resolution), At: when(f.At, r.At)}, err
+	case kindContradicted:
+		f, err := decode[outcomeEventForm](r)
+		return txn.Contradicted{Outcome: f.Outcome.outcome(), At: when(f.At, r.At)}, err
+	}
+	return nil, unknownKind(r)
+}
+
+// ReplayTxn returns the transaction that the records tell of.
+func ReplayTxn(records []Record) (txn.Transaction, error) {
+	var t txn.Transaction
+	for i, r := range records {
+		e, err := DecodeTxn(r)
+		if err != nil {
+			return t, fmt.Errorf("journal: record %d: %w", i+1, err)
+		}
+		if t, err = txn.Apply(t, e); err != nil {
+			return t, fmt.Errorf("journal: record %d: %w", i+1, err)
+		}
+	}
+	return t, nil
+}
+
+// EncodeReport is EncodeTxn for the events of a report.
+func EncodeReport(e report.Event, at time.Time) Record {
+	at = utc(at)
+	switch e := e.(type) {
+	case report.Dispatched:
+		return encode(kindReportDispatched, at, reportDispatchedForm{e.ID, e.Site, e.TID, e.Type, own(e.At, at)})
+	case report.Interrupted:
+		return encodeTimed(kindReportInterrupted, at, e.At)
+	case report.Made:
+		return encode(kindReportMade, at, madeForm{formReport(e.Report), own(e.At, at)})
+	case report.GaveUp:
+		return encodeTimed(kindReportGaveUp, at, e.At)
+	case report.NotMade:
+		return encode(kindReportNotMade, at, notMadeForm{masked(e.Reason), own(e.At, at)})
+	default:
+		panic(fmt.Sprintf("journal: no kind for %T", e))
+	}
+}
+
+// DecodeReport is DecodeTxn for the events of a report.
+func DecodeReport(r Record) (report.Event, error) {
+	switch r.Kind {
+	case kindReportDispatched:
+		f, err := decode[reportDispatchedForm](r)
+		return report.Dispatched{ID: f.ID, Site: f.Site, TID: f.TID, Type: f.Type, At: when(f.At, r.At)}, err
+	case kindReportInterrupted:
+		at, err := decodeTimed(r)
+		return report.Interrupted{At: at}, err
+	case kindReportMade:
+		f, err := decode[madeForm](r)
+		return report.Made{Report: f.Report.report(), At: when(f.At, r.At)}, err
+	case kindReportGaveUp:
+		at, err := decodeTimed(r)
+		return report.GaveUp{At: at}, err
+	case kindReportNotMade:
+		f, err := decode[notMadeForm](r)
+		return report.NotMade{Reason: masked(f.Reason), At: when(f.At, r.At)}, err
+	}
+	return nil, unknownKind(r)
+}
+
+// ReplayReport returns the run of the report that the records tell of.
+func ReplayReport(records []Record) (report.Run, error) {
+	var run report.Run
+	for i, r := range records {
+		e, err := DecodeReport(r)
+		if err != nil {
+			return run, fmt.Errorf("journal: record %d: %w", i+1, err)
+		}
+		if run, err = report.Apply(run, e); err != nil {
+			return run, fmt.Errorf("journal: record %d: %w", i+1, err)
+		}
+	}
+	return run, nil
+}
+
+// An Orphan is what a terminal said of a request that nobody here knows. One
+// of Outcome and Report is set.
+type Orphan struct {
+	ID      txn.RequestID // by the terminal's word
+	Site    txn.SiteID    // of the terminal
+	TID     txn.TID
+	Outcome *txn.Outcome
+	Report  *report.Report
+}
+
+// EncodeOrphan returns the one record of an orphan's stream.
+func EncodeOrphan(o Orphan, at time.Time) Record {
+	f := orphanForm{ID: o.ID, Site: o.Site, TID: o.TID}
+	if o.Outcome != nil {
+		outcome := formOutcome(*o.Outcome)
+		f.Outcome = &outcome
+	}
+	if o.Report != nil {
+		report := formReport(*o.Report)
+		f.Report = &report
+	}
+	return encode(kindOrphan, utc(at), f)
+}
+
+// DecodeOrphan is EncodeOrphan read back.
+func DecodeOrphan(r Record) (Orphan, error) {
+	if r.Kind != kindOrphan {
+		return Orphan{}, unknownKind(r)
+	}
+	f, err := decode[orphanForm](r)
+	o := Orphan{ID: f.ID, Site: f.Site, TID: f.TID}
+	if f.Outcome != nil {
+		outcome := f.Outcome.outcome()
+		o.Outcome = &outcome
+	}
+	if f.Report != nil {
+		report := f.Report.report()
+		o.Report = &report
+	}
+	return o, err
+}
+
+func unknownKind(r Record) error {
+	return fmt.Errorf("journal: a record of the unknown kind %q; perhaps a newer tillwire wrote it", r.Kind)
+}
+
+// encode never fails: the forms hold nothing that JSON cannot say, and text
+// that is not UTF-8, which no decoder of ours lets in, is replaced.
+func encode(kind string, at time.Time, form any) Record {
+	body, err := json.Marshal(form, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	if err != nil {
+		panic(fmt.Sprintf("journal: %s: %v", kind, err))
+	}
+	return Record{Kind: kind, Version: version, At: at, Body: body}
+}
+
+func encodeTimed(kind string, at, event time.Time) Record {
+	t := own(event, at)
+	if t == nil {
+		return Record{Kind: kind, Version: version, At: at, Body: []byte("{}")}
+	}
+	return encode(kind, at, timed{t})
+}
+
+// encodeNotified is encode without reflection: notifications are most of all
+// records.
+func encodeNotified(e txn.Notified, at time.Time) Record {
+	t := own(e.At, at)
+	if t != nil {
+		return encode(kindNotified, at, notifiedForm{e.Value, t})
+	}
+	body := make([]byte, 0, len(e.Value)+len(`{"value":""}`))
+	body = append(body, `{"value":`...)
+	body, _ = jsontext.AppendQuote(body, e.Value) // its error tells of text that it replaced
+	return Record{Kind: kindNotified, Version: version, At: at, Body: append(body, '}')}
+}
+
+func decodeTimed(r Record) (time.Time, error) {
+	f, err := decode[timed](r)
+	return when(f.At, r.At), err
+}
+
+// decode reads a body strictly: a member that this version does not have is
+// somebody else's writing.
+func decode[F any](r Record) (F, error) {
+	var f F
+	if r.Version > version {
+		return f, &NewerError{Kind: r.Kind, Version: r.Version}
+	}
+	if r.Version < 1 {
+		return f, fmt.Errorf("journal: a record of kind %q has version %d", r.Kind, r.Version)
+	}
+	if err := json.Unmarshal(r.Body, &f, json.RejectUnknownMembers(true)); err != nil {
+		return f, fmt.Errorf("journal: a record of kind %q: %w", r.Kind, err)
+	}
+	return f, nil
+}

@@ -1,0 +1,136 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/txn"
+)
+
+// TxnHead returns the head of a transaction, but for what the journal sets
+// and the request key.
+func TxnHead(t txn.Transaction) Head {
+	h := Head{
+		Stream: t.ID, Kind: TransactionStream, Site: t.Site, TID: t.TID,
+		State: string(t.State), Told: string(t.Told), Type: string(t.Request.Type),
+		Open:  t.State != txn.Finished || t.Told == txn.ToldNothing,
+		Minor: int64(t.Request.Total()), Currency: string(t.Request.Currency),
+		Counts:     !t.DispatchedAt.IsZero() && (t.NotRun == "" || t.Told != txn.ToldError),
+		AcceptedAt: utc(t.AcceptedAt), DispatchedAt: utc(t.DispatchedAt),
+	}
+	if truth := t.Truth(); truth != nil {
+		h.Type, h.Result = string(truth.Type), string(truth.Result)
+	} else if t.Resolution != nil {
+		h.Result = string(t.Resolution.Result)
+	}
+	return h
+}
+
+// ReportHead returns the head of a report, but for what the journal sets.
+func ReportHead(r report.Run) Head {
+	h := Head{
+		Stream: Stream(r.ID), Kind: ReportStream, Site: txn.SiteID(r.Site), TID: txn.TID(r.TID),
+		State: string(r.State), Told: string(r.Told), Type: string(r.Type),
+		Open:       r.State != report.Finished || r.Told == "" && r.Failed == "",
+		AcceptedAt: utc(r.At), DispatchedAt: utc(r.At),
+	}
+	if r.Report != nil {
+		h.Result = string(r.Report.Result)
+	}
+	return h
+}
+
+// OrphanHead returns the head of an orphan that was heard of at the given time.
+func OrphanHead(o Orphan, at time.Time) Head {
+	h := Head{Stream: o.ID, Kind: OrphanStream, Site: o.Site, TID: o.TID, State: "orphan", AcceptedAt: utc(at)}
+	if o.Outcome != nil {
+		h.Type, h.Result = string(o.Outcome.Type), string(o.Outcome.Result)
+		h.Minor, h.Currency = int64(o.Outcome.Total()), string(o.Outcome.Currency)
+	}
+	if o.Report != nil {
+		h.Type, h.Result = string(o.Report.Type), string(o.Report.Result)
+	}
+	return h
+}
+
+// HeadOf replays a stream of the given kind and returns its head, but for what
+// the journal sets and the request key. Backends rebuild and verify by it.
+func HeadOf(kind StreamKind, records []Record) (Head, error) {
+	switch kind {
+	case TransactionStream:
+		t, err := ReplayTxn(records)
+		return TxnHead(t), err
+	case ReportStream:
+		r, err := ReplayReport(records)
+		return ReportHead(r), err
+	case OrphanStream:
+		if len(records) != 1 {
+			return Head{}, fmt.Errorf("journal: an orphan has %d records", len(records))
+		}
+		o, err := DecodeOrphan(records[0])
+		return OrphanHead(o, records[0].At), err
+	}
+	return Head{}, fmt.Errorf("journal: unknown kind of stream %q", kind)
+}
+
+// Check returns an error when no journal could take the append, whatever it holds.
+func (a Append) Check() error {
+	switch {
+	case a.Stream == "":
+		return errors.New("journal: append to a stream without a name")
+	case a.Expect < 0:
+		return errors.New("journal: append after fewer than no records")
+	case len(a.Records) == 0:
+		return errors.New("journal: append of no records")
+	case a.Head.Kind == "":
+		return errors.New("journal: append without the kind of stream")
+	}
+	for _, r := range a.Records {
+		if r.Kind == "" || r.Version < 1 {
+			return fmt.Errorf("journal: append of a record of kind %q version %d", r.Kind, r.Version)
+		}
+	}
+	return nil
+}
+
+// Next returns the head as it stands after the append, where prev stood
+// before; a zero prev is a new stream. Backends call it.
+func (a Append) Next(prev Head) Head {
+	h := a.Head
+	h.Stream, h.Records = a.Stream, a.Expect+len(a.Records)
+	if a.Expect > 0 {
+		h.Kind, h.Site, h.TID, h.RequestKey = prev.Kind, prev.Site, prev.TID, prev.RequestKey
+		h.Minor, h.Currency, h.AcceptedAt = prev.Minor, prev.Currency, prev.AcceptedAt
+	}
+	h.AcceptedAt, h.DispatchedAt = utc(h.AcceptedAt), utc(h.DispatchedAt)
+	h.EndedAt = time.Time{}
+	if !h.Open {
+		if h.EndedAt = prev.EndedAt; h.EndedAt.IsZero() {
+			h.EndedAt = utc(a.Records[len(a.Records)-1].At)
+		}
+	}
+	return h
+}
+
+// defaultLimit is how many heads a query without a limit returns.
+const defaultLimit = 100
+
+// Max is the number of heads that q asks for at most.
+func (q Query) Max() int {
+	if q.Limit <= 0 {
+		return defaultLimit
+	}
+	return q.Limit
+}
+
+// Selects reports whether q selects h, leaving limit and order aside.
+func (q Query) Selects(h Head) bool {
+	return (q.Site == "" || q.Site == h.Site) &&
+		(q.TID == "" || q.TID == h.TID) &&
+		(q.Kind == "" || q.Kind == h.Kind) &&
+		(q.State == "" || q.State == h.State) &&
+		(q.Since.IsZero() || !h.AcceptedAt.Before(q.Since)) &&
+		(q.Until.IsZero() || h.AcceptedAt.Before(q.Until))
+}
