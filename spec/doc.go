@@ -1,0 +1,24 @@
+// Package spec is the Connect WebSockets contract as data: for each message its
+// draft-04 schemas under their published file names, what a schema cannot say,
+// and examples; besides them the tables of errors, notifications, results, time
+// limits, receipt lines, virtual terminals and the integration checklist.
+//
+// The files are the authority and are read by everyone: tests, simulator,
+// checker, command line and documentation pages. The package embeds them and
+// gives a typed, read-only [Index]. It decodes no message, knows no rule that is
+// not in a file and never validates; for that there is package spec/schema.
+//
+// # Layout
+//
+//	messages.json                the messages, in the order of the documentation
+//	pac/<message>, pat/<message> one folder a message
+//	    v1/*.json, v0/*.json     its schemas, by version of the contract
+//	    about.md                 what a schema cannot say
+//	    examples.json            valid and invalid messages
+//	errors.json, timers.json …   the tables
+//
+// An invalid example names the place of its one fault, a JSON pointer, and the
+// schema keyword that it breaks. A missing or an unwanted member is named by the
+// pointer it has or would have. Most are written as a valid example with a small
+// edit; the index shows them whole.
+package spec
