@@ -1,6 +1,6 @@
 // Package spec is the Connect WebSockets contract as data: for each message its
-// draft-04 schemas under their published file names, what a schema cannot say,
-// and examples; besides them the tables of errors, notifications, results, time
+// draft-04 schemas under their published file names, a text on what lies beyond
+// them, and examples; besides them the tables of errors, notifications, results, time
 // limits, receipt lines, virtual terminals and the integration checklist.
 //
 // The files are the authority and are read by everyone: tests, simulator,
@@ -13,7 +13,7 @@
 //	messages.json                the messages, in the order of the documentation
 //	pac/<message>, pat/<message> one folder a message
 //	    v1/*.json, v0/*.json     its schemas, by version of the contract
-//	    about.md                 what a schema cannot say
+//	    about.md                 the rest, in prose
 //	    examples.json            valid and invalid messages
 //	errors.json, timers.json …   the tables
 //

@@ -173,21 +173,21 @@ func (d Direction) Opposite() Direction {
 
 // exampleEntry is an example as it is written in examples.json.
 type exampleEntry struct {
-	Name      string         `json:"name"`
-	Title     string         `json:"title"`
-	Version   string         `json:"version"`
-	Direction Direction      `json:"direction"`
-	Kind      Kind           `json:"kind"`
-	Published bool           `json:"published"`
-	Message   jsontext.Value `json:"message"`
-	Raw       string         `json:"raw"`
-	ReplyTo   string         `json:"replyTo"`
-	Valid     bool           `json:"valid"`
-	Place     string         `json:"place"`
-	Rule      string         `json:"rule"`
-	Base      string         `json:"base"`
-	Set       members        `json:"set"`
-	Remove    []string       `json:"remove"`
+	Name      string                    `json:"name"`
+	Title     string                    `json:"title"`
+	Version   string                    `json:"version"`
+	Direction Direction                 `json:"direction"`
+	Kind      Kind                      `json:"kind"`
+	Published bool                      `json:"published"`
+	Message   jsontext.Value            `json:"message"`
+	Raw       string                    `json:"raw"`
+	ReplyTo   string                    `json:"replyTo"`
+	Valid     bool                      `json:"valid"`
+	Place     string                    `json:"place"`
+	Rule      string                    `json:"rule"`
+	Base      string                    `json:"base"`
+	Set       map[string]jsontext.Value `json:"set"`
+	Remove    []string                  `json:"remove"`
 }
 
 // readExamples decodes an examples.json and makes each entry whole: one with a

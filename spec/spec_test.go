@@ -766,6 +766,9 @@ func TestLoadRefuses(t *testing.T) {
 				return err
 			}
 			data, err := fs.ReadFile(spec.Files(), p)
+			if path.Base(p) == "examples.json" {
+				data = []byte("[]") // hundreds of examples take their time
+			}
 			m[p] = &fstest.MapFile{Data: data}
 			return err
 		})
@@ -775,7 +778,7 @@ func TestLoadRefuses(t *testing.T) {
 		return m
 	}
 	if _, err := spec.Load(whole()); err != nil {
-		t.Fatalf("the whole folder: %v", err)
+		t.Fatalf("a folder without examples: %v", err)
 	}
 	const examples = "pac/duplicate/examples.json"
 	tests := []struct {

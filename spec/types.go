@@ -52,7 +52,7 @@ type Message struct {
 	Clause       string    `json:"clause"`       // section of the contract
 	IngenicoOnly bool      `json:"ingenicoOnly"` // other makes of terminal do not have it
 
-	About    string      `json:"-"` // Markdown
+	About    string      `json:"-"` // Markdown: what lies beyond the schemas
 	Schemas  []Schema    `json:"-"` // v1 first, request before response
 	Examples []Example   `json:"-"` // as in examples.json, edits applied
 	Errors   []ErrorPair `json:"-"` // of the error message only

@@ -154,9 +154,9 @@ func collect(f *jsonschema.ValidationError) []Fault {
 		}
 		return out
 	}
-	rule := "not" // the one keyword that the library gives no path
-	if path := f.ErrorKind.KeywordPath(); len(path) > 0 {
-		rule = path[0]
+	rule := strings.Join(f.ErrorKind.KeywordPath(), "/")
+	if _, ok := f.ErrorKind.(*kind.Not); ok {
+		rule = "not" // the library gives it no path
 	}
 	at := pointer(f.InstanceLocation)
 	return []Fault{{at, rule, strings.TrimSpace(at + " " + says(f.ErrorKind))}}
