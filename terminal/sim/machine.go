@@ -1,0 +1,537 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tillwire/tillwire/money"
+	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/terminal"
+	"github.com/tillwire/tillwire/txn"
+)
+
+// A Machine is one simulated card machine. Its methods may be called from
+// several goroutines.
+type Machine struct {
+	park *Park
+	name name
+	can  terminal.Capabilities
+
+	mu      sync.Mutex
+	mem     memory
+	seen    map[txn.RequestID]fate
+	written bool // the memory is on disk
+	stale   bool // something was forgotten since it was written
+	woken   bool // it lost power and has not said so yet
+	broken  bool // its memory cannot be written; it says nothing until it is switched on again
+	cut     bool // its link is cut
+	link    *link
+	run     *run // what it does; nil when idle
+	scripts []Script
+
+	queue   []told // events that wait for the one who tells them
+	telling bool
+}
+
+// A told is an event and the link that it is for.
+type told struct {
+	to    *link
+	event terminal.Event
+}
+
+// A link is one connection to a machine. Only the newest one counts.
+type link struct {
+	m    *Machine
+	sink terminal.Sink
+}
+
+// Errors of a link. What was asked certainly was not done.
+var (
+	errLinkDown = errors.New("sim: the machine is not connected")
+	errNotKnown = errors.New("sim: the machine does not run that request")
+)
+
+func newMachine(p *Park, n name) *Machine {
+	return &Machine{park: p, name: n, can: capabilities(n), seen: map[txn.RequestID]fate{}}
+}
+
+func capabilities(n name) terminal.Capabilities {
+	c := terminal.Capabilities{
+		Currency: n.currency(), Model: "Desk/5000", Software: "9053",
+		Types: txn.RequestTypes(), Duplicate: n.machine.Duplicate, Cashback: n.machine.Cashback,
+		NotPresent: true, CancelAllowed: true,
+	}
+	if n.machine.Reports {
+		c.Reports = report.Types()
+	}
+	if n.older() {
+		c.Software, c.Types, c.NotPresent = "9052", []txn.Type{txn.Sale, txn.Refund}, false
+	}
+	return c
+}
+
+// TID is the machine's name, upper case.
+func (m *Machine) TID() txn.TID { return m.name.tid }
+
+// Connect links the machine to a gateway; an older link is dead from then on.
+// Before it returns, the sink has been told that the machine came back, if it
+// lost power or had another link before, then what runs and waits for a
+// signature, then every ending that is not acknowledged.
+func (m *Machine) Connect(sink terminal.Sink) terminal.Terminal {
+	l := &link{m, sink}
+	m.mu.Lock()
+	again := m.link != nil
+	m.link, m.cut = l, false
+	if err := m.ready(); err != nil {
+		m.breakDown(err)
+	} else if again || m.woken {
+		m.comeBack()
+	}
+	m.mu.Unlock()
+	m.tell()
+	return l
+}
+
+// ready makes sure that the memory is on disk and nothing is half done in it.
+func (m *Machine) ready() error {
+	if m.broken {
+		if err := m.wake(); err != nil {
+			return err
+		}
+		m.broken, m.woken = false, true
+	}
+	if m.written || m.park.o.Dir == "" {
+		return nil
+	}
+	return m.commit(func(*memory) {})
+}
+
+// comeBack tells the newest link how things stand. The caller holds m.mu.
+func (m *Machine) comeBack() {
+	if m.cut {
+		return // RestoreLink will
+	}
+	m.enqueue(terminal.CameBack{Restarted: m.woken})
+	m.woken = false
+	if c := m.mem.Current; c != nil && m.run != nil && m.run.asked && c.Answer == nil {
+		m.enqueue(terminal.SignatureWanted{ID: c.ID, Wish: m.park.wish(m.name.tid, *c)})
+	}
+	for _, e := range m.mem.Untold {
+		m.enqueue(e.event())
+	}
+}
+
+// CutLink cuts the machine off; it goes on with what it does. Until RestoreLink
+// or Connect, nothing reaches it and nothing comes from it.
+func (m *Machine) CutLink() {
+	m.mu.Lock()
+	if !m.cut {
+		m.enqueue(terminal.WentAway{})
+		m.cut = true
+	}
+	m.mu.Unlock()
+	m.tell()
+}
+
+// RestoreLink undoes CutLink. What was not acknowledged is told again.
+func (m *Machine) RestoreLink() {
+	m.mu.Lock()
+	if m.cut {
+		m.cut = false
+		m.comeBack()
+	}
+	m.mu.Unlock()
+	m.tell()
+}
+
+// PowerCycle takes the machine's power away and gives it back: what ran ends as
+// its memory says.
+func (m *Machine) PowerCycle() error {
+	m.CutLink()
+	m.mu.Lock()
+	r := m.run
+	m.mu.Unlock()
+	if r != nil {
+		r.off()
+		<-r.done
+	}
+	m.mu.Lock()
+	m.run = nil
+	err := m.wake()
+	if err != nil {
+		m.breakDown(err)
+	} else {
+		m.broken, m.woken, m.cut = false, true, false
+		m.comeBack()
+	}
+	m.mu.Unlock()
+	m.tell()
+	return err
+}
+
+// wake ends what was open when the power went. The caller holds m.mu.
+func (m *Machine) wake() error {
+	c := m.mem.Current
+	if c == nil {
+		return nil
+	}
+	m.park.o.Log.Info("card machine woke with an open request", "tid", m.name.tid, "request", c.ID, "phase", c.Phase)
+	if c.Request.IsReport() { // nothing was printed and no total reset
+		return m.commit(func(mem *memory) {
+			mem.Current = nil
+			mem.see(c.ID, fenced)
+		})
+	}
+	_, err := m.conclude(*c, c.verdict())
+	return err
+}
+
+// conclude writes how a transaction ended and returns it. What must not stand
+// is reversed at the acquirer first. The caller holds m.mu.
+func (m *Machine) conclude(c current, result txn.Result) (ending, error) {
+	o := c.Outcome
+	o.Result = result
+	if result != txn.Successful {
+		if err := m.park.bank.reverse(m.name.tid, o.TransactionID); err != nil {
+			return ending{}, err
+		}
+	}
+	switch result {
+	case txn.Void:
+		o.Type = reversalOf(o.Type)
+	case txn.Successful:
+	default:
+		o.AuthCode = ""
+	}
+	o.Receipts = m.park.receipts(m.name.tid, o)
+	e := ending{ID: c.ID, Outcome: &o}
+	return e, m.commit(func(mem *memory) {
+		mem.Current = &c
+		mem.end(e)
+		if result == txn.Successful {
+			mem.book(o)
+		}
+	})
+}
+
+// book adds a transaction that moved money to the totals.
+func (mem *memory) book(o txn.Outcome) {
+	switch o.Type {
+	case txn.Sale, txn.Completion, txn.Refund:
+		mem.Ledger = mem.Ledger.Add(report.Entry{
+			Refund: o.Type == txn.Refund, Total: o.Total(), Cashback: o.Cashback, Gratuity: o.Gratuity,
+			Issuer: o.Scheme, Acquirer: acquirerName, Number: o.Number,
+		})
+	default: // nothing was charged
+	}
+}
+
+// acquirerName is how the reports name the one acquirer.
+const acquirerName = "SIMULATED ACQUIRER"
+
+func reversalOf(t txn.Type) txn.Type {
+	switch t {
+	case txn.Sale:
+		return txn.SaleReversal
+	case txn.Refund:
+		return txn.RefundReversal
+	default:
+		return t
+	}
+}
+
+// breakDown is the end of a machine whose memory fails: better mute than
+// forgetful. The caller holds m.mu.
+func (m *Machine) breakDown(err error) {
+	m.park.o.Log.Error("card machine cannot write its memory", "tid", m.name.tid, "error", err)
+	m.enqueue(terminal.WentAway{})
+	m.broken, m.run = true, nil
+}
+
+// enqueue leaves an event for the newest link. The caller holds m.mu and calls
+// tell after it has let it go.
+func (m *Machine) enqueue(e terminal.Event) {
+	if m.link != nil && !m.cut && !m.broken {
+		m.queue = append(m.queue, told{m.link, e})
+	}
+}
+
+// tell calls the sink with what waits, in order, one event at a time. While
+// another goroutine does so it leaves the work to it.
+func (m *Machine) tell() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.telling {
+		return
+	}
+	m.telling = true
+	for len(m.queue) > 0 {
+		next := m.queue[0]
+		m.queue = m.queue[1:]
+		if next.to != m.link {
+			continue
+		}
+		m.mu.Unlock()
+		next.to.sink(next.event)
+		m.mu.Lock()
+	}
+	m.queue, m.telling = nil, false
+}
+
+// say tells one event.
+func (m *Machine) say(e terminal.Event) {
+	m.mu.Lock()
+	m.enqueue(e)
+	m.mu.Unlock()
+	m.tell()
+}
+
+// reaches reports whether what comes over l arrives. The caller holds m.mu.
+func (m *Machine) reaches(l *link) bool {
+	return m.link == l && !m.cut && !m.broken && m.park.ctx.Err() == nil
+}
+
+// enter locks the machine for a call over l.
+func (l *link) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l.m.mu.Lock()
+	if !l.m.reaches(l) {
+		l.m.mu.Unlock()
+		return errLinkDown
+	}
+	return nil
+}
+
+// Capabilities implements [terminal.Terminal].
+func (l *link) Capabilities() terminal.Capabilities { return l.m.can }
+
+// Start implements [terminal.Terminal].
+func (l *link) Start(ctx context.Context, r terminal.Request) error {
+	if err := l.enter(ctx); err != nil {
+		return fmt.Errorf("%w: %w", terminal.ErrNotDelivered, err)
+	}
+	m := l.m
+	defer m.mu.Unlock()
+	if f, ok := m.fateOf(r.ID); ok {
+		return m.startedBefore(f, r)
+	}
+	if err := m.refusal(r); err != nil {
+		return err
+	}
+	if m.run != nil {
+		return terminal.ErrBusy
+	}
+	return m.begin(r)
+}
+
+// startedBefore answers a start whose id is known.
+func (m *Machine) startedBefore(f fate, r terminal.Request) error {
+	if f == fenced {
+		return refuse("the request is fenced off: it was asked about before it arrived", "The card machine did not take this request. Please try again.")
+	}
+	if c := m.mem.Current; c != nil && c.ID == r.ID && c.Request != r {
+		return refuse("another request with this id is running", "The card machine is busy with another request.")
+	}
+	return nil
+}
+
+func refuse(reason, user string) error {
+	return &terminal.RefusedError{Reason: reason, UserMessage: user}
+}
+
+// maxTotal is the most that a terminal asks for, in minor units (the contract,
+// section 3.3).
+const maxTotal money.Minor = 99_999_999
+
+// refusal says why the machine cannot do what is asked, or nil.
+func (m *Machine) refusal(r terminal.Request) error {
+	if r.ID == "" || len(r.ID) > 128 || strings.ContainsFunc(string(r.ID), func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+		return refuse("the request id is not 1 to 128 printable characters", "The card machine did not take this request.")
+	}
+	if r.IsReport() {
+		if !slices.Contains(m.can.Reports, r.Report) {
+			return refuse("no report "+string(r.Report)+" on software "+m.can.Software, "This card machine cannot print that report.")
+		}
+		return nil
+	}
+	t := r.Txn
+	switch {
+	case !slices.Contains(m.can.Types, t.Type):
+		return refuse("no "+string(t.Type)+" on software "+m.can.Software, "This card machine cannot do that kind of transaction.")
+	case t.Currency != m.can.Currency:
+		return refuse("the currency is "+string(m.can.Currency), "This card machine takes "+string(m.can.Currency)+" only.")
+	case t.Cashback != 0 && (!m.can.Cashback || t.Type != txn.Sale):
+		return refuse("no cashback with "+string(t.Type)+" on software "+m.can.Software, "This card machine cannot give cashback. Please take the payment without it.")
+	case t.CardholderNotPresent && !m.can.NotPresent:
+		return refuse("no keyed entry for an absent cardholder on software "+m.can.Software, "This card machine needs the cardholder and the card.")
+	case t.Amount < 0 || t.Cashback < 0 || t.Amount > maxTotal || t.Cashback > maxTotal || t.Total() > maxTotal,
+		t.Amount == 0 && t.Type != txn.AccountVerification:
+		return refuse("the amount is out of range", "The card machine cannot take this amount.")
+	case t.Type == txn.Completion && t.AuthCode == "":
+		return refuse("a completion without an auth code", "Please give the auth code of the pre-authorisation.")
+	}
+	return nil
+}
+
+// begin accepts a request: on disk first, then it runs. The caller holds m.mu.
+func (m *Machine) begin(r terminal.Request) error {
+	var s Script
+	if len(m.scripts) > 0 {
+		s = m.scripts[0]
+	}
+	c := current{ID: r.ID, Request: r, Phase: begun}
+	if !r.IsReport() {
+		c.Outcome = txn.Outcome{
+			Type: r.Txn.Type, Currency: r.Txn.Currency, Base: r.Txn.Amount, Cashback: r.Txn.Cashback,
+			TransactionID: txn.TransactionID(fmt.Sprint(m.mem.NextID)),
+			Number:        fmt.Sprintf("%04d", m.mem.Number%9999+1),
+			Time:          m.park.now(), Method: txn.MethodUnknown, CVM: txn.CVMUnknown,
+		}
+		if r.Txn.Type == txn.AccountVerification {
+			c.Outcome.Base = 0
+		}
+	}
+	err := m.commit(func(mem *memory) {
+		mem.Current = &c
+		mem.see(r.ID, taken)
+		if !r.IsReport() {
+			mem.NextID++
+			mem.Number = mem.Number%9999 + 1
+		}
+	})
+	if err != nil {
+		m.breakDown(err)
+		return fmt.Errorf("sim: the machine could not note the request: %w", err)
+	}
+	if len(m.scripts) > 0 {
+		m.scripts = m.scripts[1:]
+	}
+	run := newRun(m, c, s)
+	if !m.park.run(run.play) { // closed in this instant: it wakes with the request
+		run.off()
+		return errLinkDown
+	}
+	m.run = run
+	if s.LoseReply {
+		return errors.New("sim: the reply of the machine was lost")
+	}
+	return nil
+}
+
+// Cancel implements [terminal.Terminal].
+func (l *link) Cancel(ctx context.Context, id txn.RequestID) error {
+	if err := l.enter(ctx); err != nil {
+		return err
+	}
+	defer l.m.mu.Unlock()
+	if r := l.m.run; r != nil && r.c.ID == id {
+		select {
+		case r.wish <- struct{}{}:
+		default: // one wish is enough
+		}
+	}
+	return nil
+}
+
+// AnswerSignature implements [terminal.Terminal].
+func (l *link) AnswerSignature(ctx context.Context, id txn.RequestID, accepted bool) error {
+	if err := l.enter(ctx); err != nil {
+		return err
+	}
+	defer l.m.mu.Unlock()
+	return l.m.answer(id, accepted)
+}
+
+// answer takes the decision on a signature. The caller holds m.mu.
+func (m *Machine) answer(id txn.RequestID, accepted bool) error {
+	c := m.mem.Current
+	if c == nil || c.ID != id {
+		if _, ok := m.ending(id); ok {
+			return nil
+		}
+		return errNotKnown
+	}
+	if !m.run.asked {
+		return errors.New("sim: the machine waits for no signature")
+	}
+	if c.Answer != nil {
+		return nil
+	}
+	next := *c
+	next.Answer = &accepted
+	if err := m.commit(func(mem *memory) { mem.Current = &next }); err != nil {
+		return err
+	}
+	close(m.run.answered)
+	return nil
+}
+
+// Query implements [terminal.Terminal]. An id that the machine never saw is
+// fenced off, on disk, before it says NeverRan.
+func (l *link) Query(ctx context.Context, id txn.RequestID) (terminal.Answer, error) {
+	if err := l.enter(ctx); err != nil {
+		return terminal.Answer{}, err
+	}
+	m := l.m
+	defer m.mu.Unlock()
+	if c := m.mem.Current; c != nil && c.ID == id {
+		return terminal.Answer{Kind: terminal.InProgress}, nil
+	}
+	if e, ok := m.ending(id); ok {
+		return terminal.Answer{Kind: terminal.Final, Outcome: e.Outcome, Report: e.Report}, nil
+	}
+	f, ok := m.fateOf(id)
+	switch {
+	case ok && f == fenced:
+		return terminal.Answer{Kind: terminal.NeverRan}, nil
+	case ok, m.mem.fromBefore(id):
+		return terminal.Answer{Kind: terminal.CannotTell}, nil
+	}
+	if err := m.commit(func(mem *memory) { mem.see(id, fenced) }); err != nil {
+		return terminal.Answer{}, err
+	}
+	return terminal.Answer{Kind: terminal.NeverRan}, nil
+}
+
+// Acknowledge implements [terminal.Terminal]. The machine forgets at its next
+// write; should it lose power before, it tells the ending once more.
+func (l *link) Acknowledge(ctx context.Context, id txn.RequestID) error {
+	if err := l.enter(ctx); err != nil {
+		return err
+	}
+	defer l.m.mu.Unlock()
+	m := l.m
+	i := slices.IndexFunc(m.mem.Untold, func(e ending) bool { return e.ID == id })
+	if i >= 0 {
+		m.mem.Untold = slices.Concat(m.mem.Untold[:i], m.mem.Untold[i+1:])
+		m.stale = m.park.o.Dir != ""
+	}
+	return nil
+}
+
+// Last implements [terminal.Terminal]. Machines without duplicates refuse.
+func (l *link) Last(ctx context.Context) (terminal.Last, error) {
+	if err := l.enter(ctx); err != nil {
+		return terminal.Last{}, err
+	}
+	defer l.m.mu.Unlock()
+	if !l.m.can.Duplicate {
+		return terminal.Last{}, refuse("no duplicate on software "+l.m.can.Software, "This card machine cannot print a duplicate.")
+	}
+	last := l.m.mem.Last
+	if last == nil {
+		return terminal.Last{}, terminal.ErrNoLast
+	}
+	o := *last.Outcome
+	o.Receipts.Merchant, o.Receipts.Customer = nil, duplicate(o.Receipts.Customer)
+	return terminal.Last{ID: last.ID, Outcome: o}, nil
+}
+
+func (p *Park) now() time.Time { return time.Now().In(p.o.Zone) }

@@ -1,0 +1,506 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tillwire/tillwire/terminal"
+	"github.com/tillwire/tillwire/txn"
+)
+
+// A run is one request while a machine performs it, on a goroutine of its own.
+type run struct {
+	m      *Machine
+	c      current // as this goroutine knows it
+	script Script
+	part   part
+	began  time.Time
+
+	ctx      context.Context // ends when the power goes
+	off      context.CancelFunc
+	wish     chan struct{} // somebody wants it cancelled
+	answered chan struct{} // closed, under the machine's lock, when the answer on the signature is on disk
+	asked    bool          // under the machine's lock: the signature was asked for
+	done     chan struct{}
+
+	cancellable bool
+	refused     bool // UNABLE_TO_CANCEL was said, or is not to be
+}
+
+// How a run can leave its course.
+var (
+	errOff       = errors.New("sim: the power is gone")
+	errCancelled = errors.New("sim: cancelled")
+	errMute      = errors.New("sim: mute")
+)
+
+func newRun(m *Machine, c current, s Script) *run {
+	r := &run{
+		m: m, c: c, script: s, part: m.name.part, began: time.Now(),
+		wish: make(chan struct{}, 1), answered: make(chan struct{}), done: make(chan struct{}),
+		cancellable: true,
+	}
+	r.ctx, r.off = context.WithCancel(m.park.ctx)
+	if s.Result != "" {
+		r.part.result = s.Result
+	}
+	if s.Entry != "" {
+		r.part.entry = s.Entry
+	}
+	if s.CVM != "" {
+		r.part.cvm = s.CVM
+	}
+	if r.notPresent() {
+		r.part.entry, r.part.cvm = txn.MethodKeyed, txn.CVMNone
+	}
+	return r
+}
+
+// notPresent reports whether the number is keyed in for somebody who is not
+// there: only sales and refunds know that.
+func (r *run) notPresent() bool {
+	t := r.c.Request.Txn
+	return t.CardholderNotPresent && (t.Type == txn.Sale || t.Type == txn.Refund)
+}
+
+// play performs the request. What it leaves open when the power goes is ended
+// by Machine.wake.
+func (r *run) play() {
+	defer close(r.done)
+	defer r.off()
+	if r.c.Request.IsReport() {
+		r.report()
+		return
+	}
+	result, err := r.transaction()
+	switch {
+	case err == nil:
+	case errors.Is(err, errCancelled):
+		result = txn.Cancelled
+	case errors.Is(err, errMute):
+		r.goMute()
+		return
+	case errors.Is(err, errOff):
+		return
+	default:
+		r.fail(err)
+		return
+	}
+	r.finish(result)
+}
+
+// transaction goes through the steps that people and lines take, and returns
+// how it ended.
+func (r *run) transaction() (txn.Result, error) {
+	for _, stage := range []func() error{r.gratuity, r.untilCard, r.withCard, r.connect} {
+		if err := stage(); err != nil {
+			return "", err
+		}
+	}
+	if r.part.result == txn.Unsuccessful {
+		if err := r.step(ProcessingError, verdictTakes); err != nil {
+			return "", err
+		}
+		return txn.Unsuccessful, r.removeCard()
+	}
+	if err := r.step(RequestSent, answerTakes); err != nil {
+		return "", err
+	}
+	approved, err := r.authorise()
+	if err != nil {
+		return "", err
+	}
+	if !approved {
+		if err := r.step(Declined, verdictTakes); err != nil {
+			return "", err
+		}
+		return txn.Declined, r.removeCard()
+	}
+	if err := r.afterApproval(); err != nil {
+		return "", err
+	}
+	return r.c.verdict(), nil
+}
+
+// gratuity has the cardholder choose one, before the card: ten per cent, in
+// whole minor units.
+func (r *run) gratuity() error {
+	o := &r.c.Outcome
+	if !r.m.name.machine.Gratuity || o.Type != txn.Sale {
+		return nil
+	}
+	o.Gratuity = min(o.Base/10, maxTotal-o.Total())
+	return r.pause(gratuityTakes)
+}
+
+// untilCard is the time in which a cancel is honoured.
+func (r *run) untilCard() error {
+	n, takes := PresentCard, presentTakes
+	switch {
+	case r.notPresent():
+		n, takes = PleaseWait, keyingTakes
+	case r.part.entry == txn.MethodKeyed:
+		takes = keyingTakes
+	}
+	err := r.step(n, takes)
+	if err == nil && r.part.result == txn.Cancelled && r.part.cvm != txn.CVMPIN {
+		r.m.say(terminal.Notified{ID: r.c.ID, Value: txn.Cancelling})
+		err = errCancelled // the red key
+	}
+	r.cancellable = false
+	return err
+}
+
+// withCard reads the card and has the cardholder verified at the machine.
+func (r *run) withCard() error {
+	id := r.presented()
+	r.c.Card = &id
+	makeCard(r.m.park.o.Seed, id).show(&r.c.Outcome, r.part.entry, r.part.cvm)
+	if !r.notPresent() {
+		if err := r.step(PleaseWait, waitTakes); err != nil {
+			return err
+		}
+	}
+	if err := r.cashback(); err != nil {
+		return err
+	}
+	if r.part.cvm == txn.CVMPIN {
+		if err := r.step(PINEntry, pinTakes); err != nil {
+			return err
+		}
+		if r.part.result == txn.Cancelled { // the red key
+			r.m.say(terminal.Notified{ID: r.c.ID, Value: txn.Cancelling})
+			r.refused = true
+			if err := r.removeCard(); err != nil {
+				return err
+			}
+			return errCancelled
+		}
+	}
+	if r.part.result == txn.TimedOut {
+		return errMute
+	}
+	return nil
+}
+
+// cashback is given with chip and PIN only; else the sale goes on without.
+func (r *run) cashback() error {
+	o := &r.c.Outcome
+	if o.Cashback == 0 {
+		return nil
+	}
+	if r.part.entry != txn.MethodChip || r.part.cvm != txn.CVMPIN {
+		o.Cashback = 0
+		return nil
+	}
+	return r.step(EnterCashback, cashbackTakes)
+}
+
+// presented is the card that comes: the same as before by script, the one that
+// was pre-authorised for a completion, else a new cardholder's.
+func (r *run) presented() cardID {
+	if r.script.SameCard {
+		r.m.mu.Lock()
+		last := r.m.mem.Card
+		r.m.mu.Unlock()
+		if last != nil {
+			return *last
+		}
+	}
+	if t := r.c.Request.Txn; t.Type == txn.Completion && !r.script.SameCard {
+		if id, ok := r.m.park.bank.heldOn(t.AuthCode); ok {
+			return id
+		}
+	}
+	of := string(r.m.name.tid) + "/" + string(r.c.Outcome.TransactionID)
+	return dealCard(r.part.entry, draw(r.m.park.o.Seed, "cardholder", of, 0))
+}
+
+func (r *run) connect() error {
+	if err := r.step(Connecting, connectingTakes); err != nil {
+		return err
+	}
+	return r.step(ConnectionMade, connectedTakes)
+}
+
+// authorise asks the acquirer, and has an approval on disk when it returns.
+func (r *run) authorise() (approved bool, err error) {
+	o := &r.c.Outcome
+	o.Time = r.m.park.now()
+	if r.part.result == txn.Declined {
+		return false, nil
+	}
+	o.AuthCode, approved, err = r.m.park.bank.authorise(Charge{
+		TID: r.m.name.tid, TransactionID: o.TransactionID, Type: o.Type,
+		Currency: o.Currency, Amount: o.Total(), Time: o.Time,
+	}, *r.c.Card, r.c.Request.Txn.AuthCode)
+	if err != nil || !approved {
+		return false, err
+	}
+	r.c.Phase, r.c.Reverse = authorised, r.part.result == txn.Void
+	if r.part.cvm == txn.CVMSignature {
+		r.c.Phase = signing
+	}
+	c := r.c
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	return true, r.m.commit(func(mem *memory) { mem.Current = &c })
+}
+
+func (r *run) afterApproval() error {
+	if err := r.step(Approved, verdictTakes); err != nil {
+		return err
+	}
+	if r.c.Reverse && r.c.Phase == authorised {
+		why := ProcessingError
+		if r.part.entry == txn.MethodChip {
+			why = DeclinedByCard
+		}
+		if err := r.step(why, verdictTakes); err != nil {
+			return err
+		}
+	}
+	if err := r.removeCard(); err != nil {
+		return err
+	}
+	if r.c.Phase == signing {
+		return r.signature()
+	}
+	return nil
+}
+
+// signature asks for it to be verified and waits for the answer. Its own limit
+// is for a gateway that is lost: then the signature counts as accepted.
+func (r *run) signature() error {
+	m := r.m
+	m.mu.Lock()
+	r.asked = true
+	m.enqueue(terminal.SignatureWanted{ID: r.c.ID, Wish: m.park.wish(m.name.tid, r.c)})
+	m.mu.Unlock()
+	m.tell()
+	limit := time.NewTimer(terminal.SignatureLimit)
+	defer limit.Stop()
+	for waiting := true; waiting; {
+		select {
+		case <-r.answered:
+			waiting = false
+		case <-limit.C:
+			m.mu.Lock()
+			err := m.answer(r.c.ID, true)
+			m.mu.Unlock()
+			if err != nil {
+				return err
+			}
+		case <-r.wish:
+			r.wished() //nolint:errcheck // too late to be honoured
+		case <-r.ctx.Done():
+			return errOff
+		}
+	}
+	m.mu.Lock()
+	r.c = *m.mem.Current
+	m.mu.Unlock()
+	return nil
+}
+
+func (r *run) removeCard() error {
+	if r.part.entry != txn.MethodChip {
+		return nil
+	}
+	return r.step(RemoveCard, removeTakes)
+}
+
+// step notifies and then takes its time, or is held there by the script.
+func (r *run) step(n txn.Notification, takes time.Duration) error {
+	r.m.say(terminal.Notified{ID: r.c.ID, Value: n})
+	if r.script.HoldAt == n {
+		if err := r.hold(); err != nil {
+			return err
+		}
+	}
+	return r.pause(takes)
+}
+
+// hold waits until the script lets it go.
+func (r *run) hold() error { return await(r, r.script.Until) }
+
+// pause lets time go by at the machine's pace.
+func (r *run) pause(takes time.Duration) error {
+	speed := r.m.park.o.Speed
+	if speed == Max {
+		return r.look()
+	}
+	t := time.NewTimer(time.Duration(float64(takes) / speed))
+	defer t.Stop()
+	return await(r, t.C)
+}
+
+// await waits for c; a wish for a cancel and the loss of power come between.
+func await[T any](r *run, c <-chan T) error {
+	for {
+		select {
+		case <-c:
+			return r.look()
+		case <-r.wish:
+			if err := r.wished(); err != nil {
+				return err
+			}
+		case <-r.ctx.Done():
+			return errOff
+		}
+	}
+}
+
+// look sees what came meanwhile, without waiting.
+func (r *run) look() error {
+	select {
+	case <-r.ctx.Done():
+		return errOff
+	default:
+	}
+	select {
+	case <-r.wish:
+		return r.wished()
+	default:
+		return nil
+	}
+}
+
+// wished answers a wish for a cancel: errCancelled while it is honoured, then
+// UNABLE_TO_CANCEL, once.
+func (r *run) wished() error {
+	if r.c.Request.IsReport() {
+		return nil
+	}
+	if r.cancellable {
+		r.m.say(terminal.Notified{ID: r.c.ID, Value: txn.Cancelling})
+		return errCancelled
+	}
+	if !r.refused {
+		r.refused = true
+		r.m.say(terminal.Notified{ID: r.c.ID, Value: txn.UnableToCancel})
+	}
+	return nil
+}
+
+// finish puts the outcome on disk and then tells it. The machine is idle before
+// anybody can read it.
+func (r *run) finish(result txn.Result) {
+	m := r.m
+	m.mu.Lock()
+	select {
+	case <-r.wish:
+		if result != txn.Cancelled && !r.refused {
+			m.enqueue(terminal.Notified{ID: r.c.ID, Value: txn.UnableToCancel})
+		}
+	default:
+	}
+	if e, err := m.conclude(r.c, result); err != nil {
+		m.breakDown(err)
+	} else {
+		m.run = nil
+		m.enqueue(e.event())
+		m.park.o.Log.Debug("card machine ended a transaction", "tid", m.name.tid, "request", e.ID, "result", result)
+	}
+	m.mu.Unlock()
+	m.tell()
+}
+
+// fail is for a memory that cannot be written.
+func (r *run) fail(err error) {
+	r.m.mu.Lock()
+	r.m.breakDown(err)
+	r.m.mu.Unlock()
+	r.m.tell()
+}
+
+// goMute forgets the transaction, which took no money, and stays busy: until
+// the site has given up on it or, as fast as it can, by a restart.
+func (r *run) goMute() {
+	m := r.m
+	m.mu.Lock()
+	err := m.commit(func(mem *memory) {
+		mem.Current = nil
+		mem.see(r.c.ID, lost)
+	})
+	m.mu.Unlock()
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	if m.park.o.Speed != Max && !r.sitOut() {
+		return
+	}
+	m.mu.Lock()
+	m.run = nil
+	if m.park.o.Speed == Max {
+		m.enqueue(terminal.WentAway{})
+		m.woken = true
+		m.comeBack()
+	} else {
+		m.enqueue(terminal.StatusChanged{Busy: false})
+	}
+	m.mu.Unlock()
+	m.tell()
+}
+
+// How long a mute machine sits it out where Options do not say: the contract's
+// limits (section 9) and a little more.
+const (
+	muteFor           = 210 * time.Second
+	muteForNotPresent = 310 * time.Second
+)
+
+// sitOut waits until nobody waits for the transaction any more. It reports
+// false when the power went first.
+func (r *run) sitOut() bool {
+	d := r.m.park.o.MuteFor
+	switch {
+	case d > 0:
+	case r.notPresent():
+		d = muteForNotPresent
+	default:
+		d = muteFor
+	}
+	t := time.NewTimer(time.Until(r.began.Add(d)))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-r.ctx.Done():
+		return false
+	}
+}
+
+// report adds up, puts the report on disk and then tells it.
+func (r *run) report() {
+	if r.script.Until != nil {
+		if r.hold() != nil {
+			return
+		}
+	}
+	if r.pause(printTakes) != nil {
+		return
+	}
+	m := r.m
+	m.mu.Lock()
+	made, ledger := m.mem.Ledger.Make(r.c.Request.Report, m.park.now())
+	made.Lines = m.park.reportLines(m.name.tid, made)
+	e := ending{ID: r.c.ID, Report: &made}
+	err := m.commit(func(mem *memory) {
+		mem.Ledger = ledger
+		if made.Banking != nil && made.Balances != nil { // the session is closed
+			mem.Number = 0
+		}
+		mem.end(e)
+	})
+	if err != nil {
+		m.breakDown(err)
+	} else {
+		m.run = nil
+		m.enqueue(e.event())
+	}
+	m.mu.Unlock()
+	m.tell()
+}
