@@ -1,0 +1,138 @@
+package door
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/tillwire/tillwire/gateway"
+	"github.com/tillwire/tillwire/ws"
+)
+
+// A conn is one open connection: it is the gateway.Conn of its session, and
+// the goroutine that reads for it. There may be tens of thousands that idle, so
+// it keeps nothing of the request that brought it.
+type conn struct {
+	door      *Door
+	ws        *ws.Conn
+	site, key string // public names, for the log
+	remote    string
+
+	// The session is there once opened is true: pings begin before.
+	session session
+	opened  atomic.Bool
+}
+
+// Send queues a message and never waits for the till. One that does not read
+// is closed with 1008.
+func (c *conn) Send(message []byte) error { return c.ws.Send(message) }
+
+// Close ends the connection by the book, without waiting for it.
+func (c *conn) Close(code int, reason string) error {
+	c.ws.StartClose(ws.Code(code), reason)
+	return nil
+}
+
+// RemoteAddr is the till's address, through a proxy too.
+func (c *conn) RemoteAddr() string { return c.remote }
+
+// busy says that unanswered pings are no reason to close.
+func (c *conn) busy() bool { return c.opened.Load() && c.session.Busy() }
+
+// run serves the connection until it is gone. It runs on a goroutine of its
+// own: in the HTTP handler's, the request and its buffers would stay in memory
+// for as long as the till is connected.
+func (c *conn) run(a admission) {
+	defer c.door.leave(c)
+	err := c.open(a)
+	if err == nil {
+		err = c.read()
+		c.end(err)
+	}
+	<-c.ws.Done()
+	c.report(err)
+}
+
+// open begins the session.
+func (c *conn) open(a admission) (err error) {
+	defer c.rescue(&err)
+	s, err := a.open(c)
+	if err != nil {
+		// Between its knock and now the site has filled up or the key was
+		// revoked. It is too late for a status.
+		code, reason := ws.Internal, "the gateway failed"
+		if r, ok := errors.AsType[*gateway.Refusal](err); ok {
+			code, reason = ws.Policy, r.UserMessage
+		}
+		c.ws.StartClose(code, reason)
+		return err
+	}
+	c.session = s
+	c.opened.Store(true)
+	c.door.log.Info("connection opened", "site", c.site, "key", c.key, "remote", c.remote, "version", a.version)
+	return nil
+}
+
+// read hands message after message to the session. It returns why the
+// connection ended.
+func (c *conn) read() (err error) {
+	defer c.rescue(&err)
+	for {
+		message, err := c.ws.Read()
+		if err != nil {
+			return err
+		}
+		c.session.Receive(message)
+		// A till that asks without reading the answers waits here, and after a
+		// while is closed: then the next Read says so.
+		_ = c.ws.Room(context.Background())
+	}
+}
+
+// end tells the session.
+func (c *conn) end(why error) {
+	var err error
+	defer c.rescue(&err)
+	c.session.Ended(why)
+}
+
+// rescue keeps a panic that one till has provoked from the others: its
+// connection is closed with 1011, and *err says so.
+func (c *conn) rescue(err *error) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	*err = fmt.Errorf("panic: %v", p)
+	c.door.log.Error("panic on a connection", "site", c.site, "key", c.key, "remote", c.remote, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	c.ws.StartClose(ws.Internal, "the gateway failed")
+}
+
+// report logs the end. Words that the till put into its close frame are left
+// out: some software puts the text of an error there, URI and key included. A
+// code of 1001 after a long quiet is a till whose pings stayed unanswered.
+func (c *conn) report(err error) {
+	attrs := []any{"site", c.site, "key", c.key, "remote", c.remote}
+	closed, ok := errors.AsType[*ws.CloseError](c.ws.Err())
+	if !ok {
+		closed = &ws.CloseError{Code: ws.Abnormal, Err: err}
+	}
+	by, reason := "gateway", closed.Reason
+	if closed.Remote {
+		by = "till"
+		if closed.Err == nil {
+			reason = ""
+		}
+	}
+	attrs = append(attrs, "code", int(closed.Code), "by", by)
+	if reason != "" {
+		attrs = append(attrs, "reason", reason)
+	}
+	if closed.Err != nil {
+		attrs = append(attrs, "error", closed.Err)
+	}
+	c.door.log.Info("connection closed", append(attrs, "quiet", time.Since(c.ws.LastSeen()).Round(time.Millisecond).String())...)
+}

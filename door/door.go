@@ -1,0 +1,298 @@
+// Package door is the listener: it answers the upgrade of a till or says in
+// HTTP why not, bounds what a peer can take before and after that, and hands
+// each open connection to the gateway. Beside the sockets it serves what a
+// machine asks for over plain HTTP: health, readiness, metrics, and the schema
+// files.
+//
+// It knows no message and no card transaction, decides about no key, and never
+// writes a query to the log, for the key stands there. Statuses, limits and
+// liveness are those of the contract, section 1.
+package door
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tillwire/tillwire/gateway"
+	"github.com/tillwire/tillwire/spec"
+	"github.com/tillwire/tillwire/ws"
+)
+
+// A Gateway is what the door needs of a *gateway.Gateway.
+type Gateway interface {
+	Admit(gateway.Knock) (*gateway.Ticket, error)
+	Ready() error
+}
+
+// Config is what a door is made of. Gateway is required; the other zero fields
+// have defaults.
+type Config struct {
+	Gateway  Gateway
+	Log      *slog.Logger        // nil discards
+	Gatherer prometheus.Gatherer // what /metrics shows; nil for no such page
+
+	// TLS, as made by LoadTLS, is spoken on every listener given to Serve; nil
+	// for plain sockets.
+	TLS *tls.Config
+	// BehindProxy says that every connection comes from a reverse proxy of
+	// ours, whose word about the peer's address is taken.
+	BehindProxy bool
+
+	MaxConnections int           // tills at once, all sites together; 50,000
+	HeaderTimeout  time.Duration // for a request to arrive, TLS handshake included; 10 s
+
+	// The fields below are those of the contract unless a test sets them.
+	PingInterval time.Duration
+	PingsMissed  int
+	Socket       ws.Options // MaxMessage, MaxQueue and time limits of one connection
+}
+
+func (c *Config) fill() {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	index := spec.Default()
+	c.MaxConnections = cmp.Or(c.MaxConnections, 50_000)
+	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, 10*time.Second)
+	c.PingInterval = cmp.Or(c.PingInterval, index.Timer(spec.TimerPing))
+	c.PingsMissed = cmp.Or(c.PingsMissed, index.Count(spec.CountPingsMissed))
+	c.Socket.MaxMessage = cmp.Or(c.Socket.MaxMessage, int64(index.Count(spec.CountMessageBytes)))
+}
+
+// Bounds of one HTTP request and of the time that stopping takes.
+const (
+	maxHeaderBytes = 16 << 10
+	answerTimeout  = 30 * time.Second
+	idleTimeout    = 60 * time.Second
+	stopTimeout    = 5 * time.Second
+)
+
+// A Door serves tills. Use New, then Serve, or use it as an http.Handler and
+// Close it in the end.
+type Door struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics http.Handler // nil for none
+	// admit asks the gateway. It is a field so that a test can put in a session
+	// that fails.
+	admit  func(gateway.Knock) (admission, error)
+	keeper *ws.Keeper
+	rest   func() // stops the keeper, once
+
+	mu      sync.Mutex
+	closed  bool
+	entered int                // connections let in, those still in their handshake included
+	inside  map[*conn]struct{} // open ones
+	wg      sync.WaitGroup     // one for each that has entered
+}
+
+// An admission is a granted knock.
+type admission struct {
+	site, key, version string // for the log
+	open               func(gateway.Conn) (session, error)
+}
+
+// A session is what the door needs of a *gateway.Session.
+type session interface {
+	Receive(message []byte)
+	Busy() bool
+	Ended(err error)
+}
+
+// New returns a door to cfg.Gateway. It starts the goroutine that pings.
+func New(cfg Config) *Door {
+	cfg.fill()
+	d := &Door{
+		cfg:    cfg,
+		log:    cfg.Log,
+		keeper: ws.NewKeeper(cfg.PingInterval, cfg.PingsMissed),
+		inside: map[*conn]struct{}{},
+	}
+	d.rest = sync.OnceFunc(d.keeper.Stop)
+	d.admit = func(k gateway.Knock) (admission, error) {
+		t, err := cfg.Gateway.Admit(k)
+		if err != nil {
+			return admission{}, err
+		}
+		return admission{
+			site: string(t.Site()), key: t.Key(), version: t.Version().String(),
+			open: func(c gateway.Conn) (session, error) {
+				s, err := t.Open(c)
+				if err != nil {
+					return nil, err // not s: a nil *Session would be a session
+				}
+				return s, nil
+			},
+		}, nil
+	}
+	if cfg.Gatherer != nil {
+		d.metrics = promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+	}
+	return d
+}
+
+// Serve answers on ln until ctx ends, then closes ln and every connection
+// (1001) and returns nil once they are gone. A door serves once.
+//
+// It is the gateway that waits for running transactions: drain that first.
+func (d *Door) Serve(ctx context.Context, ln net.Listener) error {
+	defer d.Close()
+	srv := &http.Server{
+		Handler:           d,
+		TLSConfig:         d.cfg.TLS,
+		ReadHeaderTimeout: d.cfg.HeaderTimeout,
+		ReadTimeout:       d.cfg.HeaderTimeout,
+		WriteTimeout:      answerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		// A WebSocket needs HTTP/1.1, and nothing else here is worth a second
+		// protocol.
+		Protocols: new(http.Protocols),
+	}
+	srv.Protocols.SetHTTP1(true)
+
+	failed := make(chan error, 1)
+	go func() {
+		if d.cfg.TLS != nil {
+			failed <- srv.ServeTLS(ln, "", "")
+		} else {
+			failed <- srv.Serve(ln)
+		}
+	}()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("door: serving %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+	}
+	d.shut()
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := srv.Shutdown(limit); err != nil {
+		_ = srv.Close() // a request still dribbles in
+	}
+	<-failed
+	return nil
+}
+
+// shut lets nobody in any more.
+func (d *Door) shut() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+}
+
+// Close lets nobody in any more, closes all connections (1001) and waits until
+// they are gone, which the time limits of a close bound.
+func (d *Door) Close() {
+	d.shut()
+	d.mu.Lock()
+	for c := range d.inside {
+		c.ws.StartClose(ws.GoingAway, goodbye)
+	}
+	d.mu.Unlock()
+	d.wg.Wait()
+	d.rest()
+}
+
+const goodbye = "the gateway stops"
+
+// ServeHTTP answers one request, or upgrades it and hands it over.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.log.Error("panic in a request", "path", shown(r.URL.EscapedPath()), "remote", d.remote(r), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			d.refuse(w, r, refusal(http.StatusInternalServerError, failedText))
+		}
+	}()
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	// The escaped path is routed by hand: http.ServeMux would answer //pac with
+	// a redirect, which no till follows.
+	path := "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
+	if face := strings.TrimSuffix(path[1:], "/"); strings.EqualFold(face, "pac") {
+		d.knock(w, r, "pac")
+		return
+	}
+	d.page(w, r, path)
+}
+
+// remote is the peer's address, for the log.
+func (d *Door) remote(r *http.Request) string {
+	if d.cfg.BehindProxy {
+		// Only the last entry is our proxy's; the ones before it are what the
+		// peer claimed.
+		lines := r.Header.Values("X-Forwarded-For")
+		if len(lines) > 0 {
+			last := lines[len(lines)-1]
+			last = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
+			if ip := net.ParseIP(last); ip != nil {
+				return ip.String()
+			}
+		}
+	}
+	return r.RemoteAddr
+}
+
+// shown is a path as it may stand in the log: up to the first character that
+// none of our paths has, because a key can follow it (/pac&token=…).
+func shown(path string) string {
+	for i, c := range []byte(path) {
+		plain := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("/._-", c) >= 0
+		if !plain || i == 64 {
+			return path[:i] + "…"
+		}
+	}
+	return path
+}
+
+// LoadTLS reads a certificate chain and its key, both PEM.
+func LoadTLS(certFile, keyFile string) (*tls.Config, error) {
+	if certFile == "" || keyFile == "" {
+		return nil, errors.New("door: TLS needs both a certificate file and a key file")
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("door: certificate %s with key %s: %w", certFile, keyFile, err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// CheckListen says whether the gateway may listen on addr, host:port. Plain
+// sockets carry keys in clear, so off loopback they are only for a proxy that
+// does the TLS; and the development site, whose key everybody knows, stays on
+// loopback whatever protects the line.
+func CheckListen(addr string, tls, behindProxy, dev bool) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("listen address %q: want host:port, as in 127.0.0.1:8484", addr)
+	}
+	switch {
+	case isLoopback(host):
+		return nil
+	case dev:
+		return fmt.Errorf("listen address %q is not loopback: with --dev anybody who reaches it can use the site demo; listen on 127.0.0.1, or leave out --dev", addr)
+	case tls || behindProxy:
+		return nil
+	}
+	return fmt.Errorf("listen address %q is not loopback: tills would send their keys in clear; give --tls-cert and --tls-key, or --behind-proxy if a proxy in front does the TLS", addr)
+}
+
+// isLoopback reports whether only this machine can reach the host. Names other
+// than localhost are not looked up: what they mean can change.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
