@@ -16,7 +16,7 @@ import (
 
 //go:generate go run ./internal/gen
 
-//go:embed *.json pac pat
+//go:embed *.json pac pat states
 var files embed.FS
 
 // An Index is the contract, read. It never changes, so it may be shared; what
