@@ -209,7 +209,7 @@ func TestErrorExamples(t *testing.T) {
 		if err := json.Unmarshal(pair.ErrorToEPOS, &e); err != nil {
 			t.Fatal(err)
 		}
-		if e.Error.Code != CodeInvalidParams {
+		if e.Error.Code != spec.CodeInvalidParams {
 			continue
 		}
 		seen++
@@ -549,5 +549,18 @@ func TestReceiptLines(t *testing.T) {
 	in := []receipt.Line{{Type: receipt.Text, Format: []receipt.Format{receipt.Bold, receipt.DoubleWidth}, Value: "x"}, {Type: receipt.TicketFeed}}
 	if diff := cmp.Diff(in, ReceiptLines(Lines(in))); diff != "" {
 		t.Errorf("(-in +back)\n%s", diff)
+	}
+}
+
+func TestRefusal(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"userMessage":"Check the key."}`: "Check the key.",
+		`{"userMessage":7}`:                "",
+		`<html>502</html>`:                 "",
+		``:                                 "",
+	} {
+		if got := DecodeRefusal([]byte(body)).UserMessage; got != want {
+			t.Errorf("%s: got %q, want %q", body, got, want)
+		}
 	}
 }
