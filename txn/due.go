@@ -45,7 +45,7 @@ func Due(t Transaction) []Effect {
 		if t.SignatureBy != "" {
 			due = append(due, AnswerTerminal{Accepted: t.SignatureAccepted})
 		}
-		if t.CancelWished && t.Started {
+		if t.CancelWished && t.Started && t.Wish == nil { // once a signature was wanted it is too late
 			due = append(due, CancelTerminal{})
 		}
 	case Signing:

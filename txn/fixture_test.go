@@ -74,6 +74,7 @@ func variants() []variant {
 	add("TIMED_OUT told", started, timedOut)
 	add("signature accepted", started, wanted, byTill)
 	add("signature rejected", started, wanted, rejected)
+	add("cancel wished while signing", started, wanted, wish, byTill)
 	add("in progress again after a lost link", started, lost, txn.Resumed{At: at(7)})
 
 	signing := add("signature open", started, wanted)

@@ -180,6 +180,10 @@ func hold(t *rapid.T, tx txn.Transaction, interrupted bool) {
 	if want := tx.Truth() != nil; acknowledge != want {
 		t.Fatalf("AcknowledgeTerminal due: %t, want %t", acknowledge, want)
 	}
+	cancel := slices.Contains(due, txn.Effect(txn.CancelTerminal{}))
+	if want := tx.State == txn.AtTerminal && tx.Started && tx.CancelWished && tx.Wish == nil; cancel != want {
+		t.Fatalf("CancelTerminal due: %t, want %t", cancel, want)
+	}
 	if ask := slices.Contains(due, txn.Effect(txn.AskTerminal{})); ask != (tx.State == txn.Unresolved) {
 		t.Fatalf("AskTerminal due: %t in %s", ask, tx.State)
 	}

@@ -1,6 +1,7 @@
 // Package arch keeps the floor plan true: it holds the plan as data and finds
-// every import that the plan does not allow, with the reason. It is used by its
-// own tests only and never looks at what code does, only at what it imports.
+// every import that the plan does not allow, with the reason. It also finds
+// switches that forget a type of a closed set. It is used by its own tests only;
+// it reads code and never runs or changes it.
 //
 // Production code may import the rooms that its room's line lists, and no
 // library that is not listed for it. Test code may import any room that is not
