@@ -18,8 +18,10 @@ import (
 // TestMain gives the random sequences one seed, so that a run can be repeated;
 // -rapid.seed on the command line still wins.
 func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.seed", "1"); err != nil {
-		panic(err)
+	for name, value := range map[string]string{"rapid.seed": "1", "rapid.checks": "300"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
 	}
 	flag.Parse()
 	os.Exit(m.Run())
@@ -68,7 +70,7 @@ func story() *rapid.Generator[[]txn.Event] {
 			{accepted, txn.Dispatched{At: at(1)}, txn.LinkLost{At: at(2)}},
 		}
 		first := rapid.SampledFrom(begins).Draw(t, "begin")
-		return append(slices.Clone(first), rapid.SliceOfN(anyEvent(), 1, 40).Draw(t, "then")...)
+		return append(slices.Clone(first), rapid.SliceOfN(anyEvent(), 20, 80).Draw(t, "then")...)
 	})
 }
 
@@ -226,6 +228,26 @@ func TestSignatureIsDecidedOnce(t *testing.T) {
 				t.Error("a second answer was taken")
 			}
 		})
+	}
+}
+
+// TestWhatIsKept reads one whole life back.
+func TestWhatIsKept(t *testing.T) {
+	late := txn.Contradicted{Outcome: declined, At: at(500)}
+	got := replay(t, []txn.Event{
+		accepted, txn.Dispatched{At: at(1)}, txn.Started{}, txn.CancelWished{At: at(2)}, wanted,
+		txn.LinkLost{At: at(5)}, txn.SignatureAnswered{Accepted: true, By: txn.ByTimeout, At: at(84)}, txn.Resumed{At: at(90)},
+		txn.Answered{Told: txn.ToldTimedOut, At: at(201)}, txn.Ended{Outcome: successful, At: at(210)}, late,
+	})
+	want := txn.Transaction{
+		ID: accepted.ID, Site: accepted.Site, TID: accepted.TID, Request: accepted.Request, Caller: accepted.Caller,
+		State: txn.Finished, Told: txn.ToldTimedOut, Started: true, CancelWished: true,
+		Wish: &wanted.Wish, SignatureAccepted: true, SignatureBy: txn.ByTimeout,
+		Outcome: &successful, Conflict: &declined,
+		AcceptedAt: at(0), DispatchedAt: at(1), WantedAt: at(4), Interrupted: true,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
 	}
 }
 
