@@ -235,9 +235,17 @@ func TestSignatureIsDecidedOnce(t *testing.T) {
 func TestWhatIsKept(t *testing.T) {
 	late := txn.Contradicted{Outcome: declined, At: at(500)}
 	got := replay(t, []txn.Event{
-		accepted, txn.Dispatched{At: at(1)}, txn.Started{}, txn.CancelWished{At: at(2)}, wanted,
-		txn.LinkLost{At: at(5)}, txn.SignatureAnswered{Accepted: true, By: txn.ByTimeout, At: at(84)}, txn.Resumed{At: at(90)},
-		txn.Answered{Told: txn.ToldTimedOut, At: at(201)}, txn.Ended{Outcome: successful, At: at(210)}, late,
+		accepted,
+		txn.Dispatched{At: at(1)},
+		txn.Started{},
+		txn.CancelWished{At: at(2)},
+		wanted,
+		txn.LinkLost{At: at(5)},
+		txn.SignatureAnswered{Accepted: true, By: txn.ByTimeout, At: at(84)},
+		txn.Resumed{At: at(90)},
+		txn.Answered{Told: txn.ToldTimedOut, At: at(201)},
+		txn.Ended{Outcome: successful, At: at(210)},
+		late,
 	})
 	want := txn.Transaction{
 		ID: accepted.ID, Site: accepted.Site, TID: accepted.TID, Request: accepted.Request, Caller: accepted.Caller,
