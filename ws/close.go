@@ -110,7 +110,7 @@ func (c *Conn) startClose(why *CloseError) {
 	}
 	c.closing = true
 	c.err = why
-	c.closeBy = time.Now().Add(c.opt.WriteTimeout)
+	c.closeBy = time.Since(c.born) + c.opt.WriteTimeout
 	c.makeRoom()
 	var body []byte
 	if why.Code != NoStatus {
@@ -134,7 +134,7 @@ func (c *Conn) hearOut() {
 	c.acquire()
 	defer c.release()
 	for err := error(nil); err == nil; {
-		_, err = c.next()
+		_, err = c.next(false)
 	}
 }
 

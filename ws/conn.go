@@ -77,7 +77,7 @@ func (o *Options) fill() {
 // readAhead is the buffer each connection owns for reading. It takes a typical
 // request with its header in one system call, and costs an idle connection
 // little. Larger messages are read straight into the caller's slice.
-const readAhead = 256
+const readAhead = 192
 
 // A Conn is one WebSocket. One goroutine reads; every other method may be
 // called by any number of goroutines.
@@ -95,7 +95,7 @@ type Conn struct {
 	// The read side.
 	ahead []byte // read but not consumed yet: of the upgrade request, or of in
 	in    [readAhead]byte
-	hdr   [16]byte
+	hdr   [12]byte
 
 	mu         sync.Mutex
 	out        []byte // whole frames that wait
@@ -107,9 +107,9 @@ type Conn struct {
 	gone       bool   // and now it is closed
 	remoteDone bool   // the peer's close frame has come
 	broken     bool   // the peer's frames cannot be followed any more
-	late       int    // frames that came after our close
+	late       int32  // frames that came after our close
 	err        *CloseError
-	closeBy    time.Time
+	closeBy    time.Duration // when a close gives up writing, since born
 	room       chan struct{} // closed when the queue has room again; nil if nobody waits
 	free       chan struct{} // closed when the read side is free; nil if nobody waits
 	done       chan struct{} // made when first asked for

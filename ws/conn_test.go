@@ -591,3 +591,38 @@ func TestLastSeen(t *testing.T) {
 		}
 	})
 }
+
+// Serve hands over every message in order and ends once, also across the
+// change of goroutine that a pong brings.
+func TestServe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := pair(Options{}, Options{})
+		var got []string
+		end := make(chan error, 1)
+		server.Serve(func(msg []byte) {
+			got = append(got, string(msg))
+			if err := server.Ping(nil); err != nil {
+				t.Error(err)
+			}
+		}, func(err error) { end <- err })
+		go func() { _, _ = client.Read() }() // answers the pings
+		var want []string
+		for i := range 50 {
+			want = append(want, fmt.Sprint(i))
+			if err := client.Send([]byte(want[i])); err != nil {
+				t.Fatal(err)
+			}
+			if i%5 == 0 {
+				synctest.Wait()
+			}
+		}
+		if err := client.Close(Normal, ""); err != nil {
+			t.Error(err)
+		}
+		wantClose(t, <-end, Normal, true)
+		<-server.Done()
+		if strings.Join(got, " ") != strings.Join(want, " ") {
+			t.Errorf("got %q", got)
+		}
+	})
+}

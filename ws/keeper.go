@@ -17,7 +17,7 @@ const slots = 32
 // contract, section 1.
 type Keeper struct {
 	interval time.Duration
-	missed   int
+	missed   uint16
 	stop     chan struct{}
 	stopped  chan struct{}
 
@@ -28,17 +28,18 @@ type Keeper struct {
 
 // keepState is what a Keeper knows of a connection.
 type keepState struct {
-	in, index  int32 // where in the wheel; valid while kept
+	index      int32 // where in its slot; valid while kept
+	in         uint8 // which slot
 	kept       bool
-	unanswered int32
-	pinged     int64 // when, as time since the connection was born; 0 for never
+	unanswered uint16 // pings in a row, no more than are needed
+	pinged     int64  // when, as time since the connection was born; 0 for never
 }
 
 // NewKeeper starts a Keeper. By the contract the interval is 30 s and missed 2.
 func NewKeeper(interval time.Duration, missed int) *Keeper {
 	k := &Keeper{
 		interval: max(interval, slots),
-		missed:   max(missed, 1),
+		missed:   uint16(min(max(missed, 1), 1000)),
 		stop:     make(chan struct{}),
 		stopped:  make(chan struct{}),
 	}
@@ -81,9 +82,9 @@ func (k *Keeper) visit(c *Conn) {
 	if s.pinged == 0 || c.seen.Load() >= s.pinged {
 		s.unanswered = 0
 	} else {
-		s.unanswered++
+		s.unanswered = min(s.unanswered+1, k.missed)
 	}
-	if int(s.unanswered) >= k.missed && (c.opt.Busy == nil || !c.opt.Busy()) {
+	if s.unanswered >= k.missed && (c.opt.Busy == nil || !c.opt.Busy()) {
 		c.end(&CloseError{Code: GoingAway, Reason: "pings unanswered", Remote: true})
 		return
 	}
@@ -97,7 +98,7 @@ func (k *Keeper) add(c *Conn) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	in := (k.at + slots - 1) % slots
-	c.keep = keepState{in: int32(in), index: int32(len(k.wheel[in])), kept: true}
+	c.keep = keepState{in: uint8(in), index: int32(len(k.wheel[in])), kept: true}
 	k.wheel[in] = append(k.wheel[in], c)
 }
 

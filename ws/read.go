@@ -22,11 +22,24 @@ const growth = 32 << 10
 // a *CloseError and stays.
 //
 // Call it from one goroutine, and always again: nobody else reads.
-func (c *Conn) Read() ([]byte, error) {
+func (c *Conn) Read() ([]byte, error) { return c.read(false) }
+
+// read is Read. If the goroutine is worn it may return errFresh.
+func (c *Conn) read(worn bool) ([]byte, error) {
 	c.acquire()
 	defer c.release()
 	for {
-		msg, err := c.next()
+		if err := c.over(); err != nil {
+			return nil, err
+		}
+		// The wait for a message happens here, on as little stack as can be:
+		// it is where idle connections are.
+		if len(c.ahead) == 0 {
+			if err := c.fill(); err != nil {
+				return nil, err
+			}
+		}
+		msg, err := c.next(worn)
 		if err != nil {
 			return nil, err
 		}
@@ -69,13 +82,60 @@ func (c *Conn) release() {
 	}
 }
 
-// next reads one whole message, for whoever has the read side.
-func (c *Conn) next() ([]byte, error) {
+// errFresh is not an error: the goroutine that serves should be a fresh one.
+var errFresh = errors.New("")
+
+// Serve reads on goroutines of its own, and returns at once. handle gets each
+// message in turn; the next one is read when it returns. ended is called last,
+// with the reason for the end.
+//
+// It is the way for a server with many connections. What a handler does makes
+// the stack of its goroutine grow, and a stack does not shrink again while the
+// goroutine waits: so when a connection has been idle long enough to answer a
+// ping, a fresh goroutine takes over the wait. Nothing else may call Read.
+func (c *Conn) Serve(handle func(msg []byte), ended func(error)) {
+	go c.serve(handle, ended)
+}
+
+func (c *Conn) serve(handle func([]byte), ended func(error)) {
+	for worn := false; ; worn = true {
+		switch msg, err := c.read(worn); err {
+		case nil:
+			handle(msg)
+		case errFresh:
+			go c.serve(handle, ended)
+			return
+		default:
+			ended(err)
+			return
+		}
+	}
+}
+
+// over says why nothing more can be read, if so.
+func (c *Conn) over() error {
 	c.mu.Lock()
-	over := c.ended || c.remoteDone || c.broken
-	err := c.err
-	c.mu.Unlock()
-	if over {
+	defer c.mu.Unlock()
+	if c.ended || c.remoteDone || c.broken {
+		return c.err
+	}
+	return nil
+}
+
+// fill reads ahead what the network has.
+func (c *Conn) fill() error {
+	n, err := c.nc.Read(c.in[:])
+	if n == 0 && err != nil {
+		return c.lost(err)
+	}
+	c.seen.Store(int64(time.Since(c.born)))
+	c.ahead = c.in[:n] // an error with it comes back with the next read
+	return nil
+}
+
+// next reads one whole message, for whoever has the read side.
+func (c *Conn) next(worn bool) ([]byte, error) {
+	if err := c.over(); err != nil {
 		return nil, err
 	}
 	state := ws.StateServerSide
@@ -100,6 +160,9 @@ func (c *Conn) next() ([]byte, error) {
 		if h.OpCode.IsControl() {
 			if err := c.control(h); err != nil {
 				return nil, err
+			}
+			if worn && h.OpCode == ws.OpPong && !state.Fragmented() && len(c.ahead) == 0 {
+				return nil, errFresh
 			}
 			continue
 		}

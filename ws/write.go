@@ -201,8 +201,10 @@ func (c *Conn) write(buf []byte) bool {
 	for len(buf) > 0 {
 		by := time.Now().Add(c.opt.WriteTimeout)
 		c.mu.Lock()
-		if c.closing && c.closeBy.Before(by) {
-			by = c.closeBy
+		if c.closing {
+			if last := c.born.Add(c.closeBy); last.Before(by) {
+				by = last
+			}
 		}
 		c.mu.Unlock()
 		_ = c.nc.SetWriteDeadline(by)
