@@ -45,7 +45,9 @@ type Options struct {
 	// together. A larger one closes the connection with TooBig before memory
 	// is taken for it.
 	MaxMessage int64
-	// MaxQueue is how many bytes may wait for a peer that does not read.
+	// MaxQueue is how many bytes may wait for a peer that does not read: when
+	// as many wait, one more message closes the connection with Policy. So
+	// the most that is held is MaxQueue and one message.
 	MaxQueue int
 	// WriteTimeout is how long the peer may take nothing of what is written.
 	WriteTimeout time.Duration

@@ -17,8 +17,8 @@ const chunk = 64 << 10
 
 // Send queues one text message and keeps a copy, not msg itself. It never
 // waits for the peer. Messages arrive in the order of the calls. If the peer
-// has left so much unread that the message would exceed MaxQueue (a message
-// always fits an empty queue), the connection closes with Policy.
+// has left so much unread that MaxQueue bytes wait already, the connection
+// closes with Policy.
 //
 // A nil error means queued, not received; see Ping. msg must be UTF-8.
 func (c *Conn) Send(msg []byte) error {
@@ -95,7 +95,7 @@ func (c *Conn) pushLocked(op ws.OpCode, payload []byte) error {
 		defer c.mu.Unlock()
 		return c.err
 	}
-	if q := c.queued(); q > 0 && q+len(payload)+ws.MaxHeaderSize > c.opt.MaxQueue {
+	if c.queued() >= c.opt.MaxQueue {
 		defer c.mu.Unlock()
 		c.startClose(notReading(nil))
 		return c.err
