@@ -33,7 +33,7 @@ func ReportHead(r report.Run) Head {
 	h := Head{
 		Stream: Stream(r.ID), Kind: ReportStream, Site: txn.SiteID(r.Site), TID: txn.TID(r.TID),
 		State: string(r.State), Told: string(r.Told), Type: string(r.Type),
-		Open:       r.State != report.Finished || r.Told == "" && r.Failed == "",
+		Open:       r.State != report.Finished,
 		AcceptedAt: utc(r.At), DispatchedAt: utc(r.At),
 	}
 	if r.Report != nil {

@@ -203,13 +203,14 @@ func (e *TamperedError) Error() string {
 	return "journal: altered, cut or damaged: " + e.What
 }
 
-// A NewerError says that a record was written by a newer Tillwire.
+// A NewerError says that a record, or the database as such, was written by a
+// newer Tillwire.
 type NewerError struct {
-	Kind    string
+	Kind    string // of the record; "schema" for the database
 	Version int
 }
 
 // Error names what this binary cannot read.
 func (e *NewerError) Error() string {
-	return fmt.Sprintf("journal: a record of kind %q version %d was written by a newer tillwire; use that one", e.Kind, e.Version)
+	return fmt.Sprintf("journal: %q version %d was written by a newer tillwire; use that one", e.Kind, e.Version)
 }

@@ -192,7 +192,11 @@ func (s *Store) Verify(ctx context.Context) (journal.Verification, error) {
 }
 
 // Healthy implements journal.Journal.
-func (s *Store) Healthy() error { return s.ready(context.Background()) }
+func (s *Store) Healthy() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.ready(context.Background())
+}
 
 // Stats implements journal.Journal.
 func (s *Store) Stats() journal.Stats {
@@ -261,6 +265,7 @@ func (s *Store) Keys(ctx context.Context) ([]journal.Key, error) {
 	return out, nil
 }
 
+// ready is called with the lock held.
 func (s *Store) ready(ctx context.Context) error {
 	if s.closed {
 		return journal.ErrClosed

@@ -1,0 +1,86 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/tillwire/tillwire/journal"
+)
+
+// The result codes of SQLite that decide something here. The low byte is the
+// kind, the whole says more.
+const (
+	codeIO         = 10
+	codeCorrupt    = 11
+	codeFull       = 13
+	codeConstraint = 19
+	codeNotADB     = 26
+
+	codeUnique   = codeConstraint | 8<<8
+	codeFsync    = codeIO | 4<<8
+	codeDirFsync = codeIO | 5<<8
+)
+
+// code returns SQLite's extended result code in err, or 0.
+func code(err error) int {
+	var coded interface{ Code() int }
+	if errors.As(err, &coded) {
+		return coded.Code()
+	}
+	return 0
+}
+
+// wrap makes an error of SQLite one of the journal's. What SQLite finds
+// malformed was altered from outside.
+func wrap(err error) error {
+	var tampered *journal.TamperedError
+	if err == nil || errors.As(err, &tampered) {
+		return err
+	}
+	switch code(err) & 0xff {
+	case codeCorrupt, codeNotADB:
+		return &journal.TamperedError{What: err.Error()}
+	}
+	return fmt.Errorf("journal: %w", err)
+}
+
+// short reports whether err may go away with more space, or with time.
+func short(err error) bool {
+	c := code(err) & 0xff
+	return c == codeFull || c == codeIO
+}
+
+// A commitError says that COMMIT itself failed.
+type commitError struct{ err error }
+
+func (e *commitError) Error() string { return "commit: " + e.err.Error() }
+func (e *commitError) Unwrap() error { return e.err }
+
+// refusal is what the waiting appends are told after err, when nothing was
+// kept or, with ErrUncertain, perhaps something.
+//
+// Only a sync that failed at the commit leaves it open: the frames may be on
+// disk and be found after a power loss, although SQLite has forgotten them.
+// When a write fails instead, the commit frame, the last of all, is not whole,
+// and a log without it is not read. The next commit that works overwrites the
+// frames; then it is certain that they are gone.
+func refusal(err error) error {
+	var atCommit *commitError
+	c := code(err)
+	switch {
+	case errors.As(err, &atCommit) && (c == codeFsync || c == codeDirFsync):
+		return fmt.Errorf("%w: %w", journal.ErrUncertain, err)
+	case c&0xff == codeFull:
+		return fmt.Errorf("%w: %w", journal.ErrFull, err)
+	}
+	return wrap(err)
+}
+
+// end returns nil at the end of a raw driver's rows.
+func end(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return wrap(err)
+}

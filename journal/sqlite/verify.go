@@ -1,0 +1,183 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/tillwire/tillwire/journal"
+)
+
+// Verify implements journal.Journal. It reads one state of the database, also
+// while another process goes on writing.
+func (s *Store) Verify(ctx context.Context) (journal.Verification, error) {
+	var v journal.Verification
+	err := s.verify(ctx, &v)
+	var tampered *journal.TamperedError
+	if errors.As(err, &tampered) {
+		v.Fault, err = tampered.What, nil
+	}
+	return v, err
+}
+
+func (s *Store) verify(ctx context.Context, v *journal.Verification) (err error) {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	m, marked, err := readMark(s.dir) // before the database, which may grow meanwhile
+	if err != nil {
+		return err
+	}
+	tx, err := s.read.BeginTx(ctx, nil)
+	if err != nil {
+		return wrap(err)
+	}
+	defer func() {
+		if undone := tx.Rollback(); undone != nil && err == nil {
+			err = wrap(undone)
+		}
+	}()
+	tail, records, err := s.verifyChain(ctx, tx, m)
+	v.Records, v.Head = records, hex.EncodeToString(tail.hash[:])
+	if err != nil {
+		return err
+	}
+	if !marked && tail.id > 0 {
+		return &journal.TamperedError{What: markName + " is missing"}
+	}
+	if m.id > tail.id {
+		return &journal.TamperedError{What: fmt.Sprintf("the end was cut: %d entries, and %s knows of %d", tail.id, markName, m.id)}
+	}
+	found, err := s.verifyHeads(ctx, tx, v)
+	if err != nil {
+		return err
+	}
+	if found != records {
+		return &journal.TamperedError{What: fmt.Sprintf("heads lead to %d of %d records", found, records)}
+	}
+	return integrity(ctx, tx)
+}
+
+// verifyChain follows the chain from its first entry.
+func (s *Store) verifyChain(ctx context.Context, tx *sql.Tx, m mark) (tail mark, records int, err error) {
+	rows, err := tx.QueryContext(ctx, chainQuery)
+	if err != nil {
+		return tail, 0, wrap(err)
+	}
+	defer rows.Close()
+	tail.hash = s.genesis
+	for rows.Next() {
+		var id int64
+		var l loaded
+		if err := rows.Scan(&id, &l.prev, &l.hash, &l.data); err != nil {
+			return tail, records, wrap(err)
+		}
+		if id != tail.id+1 {
+			return tail, records, &journal.TamperedError{What: fmt.Sprintf("entry %d is missing", tail.id+1)}
+		}
+		l.before = tail.hash[:]
+		e, err := l.check(id, s.genesis)
+		if err != nil {
+			return tail, records, err
+		}
+		tail = mark{id: id, hash: link(tail.hash, l.prev, sha256.Sum256(l.data))}
+		records += len(e.records)
+		if id == m.id && tail.hash != m.hash {
+			return tail, records, &journal.TamperedError{What: fmt.Sprintf("entry %d is not the one that %s knows of", id, markName)}
+		}
+	}
+	return tail, records, wrap(rows.Err())
+}
+
+// verifyHeads compares each head with what its records make it, and returns
+// how many records the heads lead to in all.
+func (s *Store) verifyHeads(ctx context.Context, tx *sql.Tx, v *journal.Verification) (records int, err error) {
+	entryStmt, err := tx.PrepareContext(ctx, entryQuery)
+	if err != nil {
+		return 0, wrap(err)
+	}
+	defer entryStmt.Close()
+	rows, err := tx.QueryContext(ctx, streamQuery)
+	if err != nil {
+		return 0, wrap(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r row
+		if err := r.scan(rows.Scan); err != nil {
+			return records, err
+		}
+		ids, entries, err := s.stream(ctx, entryStmt, r.last)
+		if err != nil {
+			return records, err
+		}
+		want, err := rebuilt(ids, entries)
+		if err != nil {
+			return records, &journal.TamperedError{What: fmt.Sprintf("stream %q: %v", r.head.Stream, err)}
+		}
+		if string(want.canonical()) != string(r.canonical()) {
+			return records, &journal.TamperedError{What: fmt.Sprintf("the head of stream %q is not what its records say", r.head.Stream)}
+		}
+		v.Streams++
+		records += r.head.Records
+	}
+	return records, wrap(rows.Err())
+}
+
+// integrity has SQLite compare its indexes with its tables.
+func integrity(ctx context.Context, tx *sql.Tx) error {
+	var found string
+	if err := tx.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&found); err != nil {
+		return wrap(err)
+	}
+	if found != "ok" {
+		return &journal.TamperedError{What: found}
+	}
+	return nil
+}
+
+// tailsQuery finds the last entry of each stream without the heads.
+const tailsQuery = `SELECT id FROM entries WHERE id NOT IN (SELECT prev FROM entries) ORDER BY id`
+
+// Rebuild makes all heads again from the records. It returns how many there
+// are. Entries that do not fit the chain end it, and nothing is changed then.
+func (s *Store) Rebuild(ctx context.Context) (streams int, err error) {
+	r := &request{done: make(chan error, 1)}
+	r.do = func(w *writer) error {
+		streams = 0
+		clear(w.rows)
+		if err := w.c.script("DELETE FROM heads"); err != nil {
+			return err
+		}
+		rows, err := s.read.QueryContext(ctx, tailsQuery)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var last int64
+			if err := rows.Scan(&last); err != nil {
+				return err
+			}
+			ids, entries, err := s.stream(ctx, s.q.entry, last)
+			if err != nil {
+				return err
+			}
+			r, err := rebuilt(ids, entries)
+			if err != nil {
+				return &journal.TamperedError{What: fmt.Sprintf("stream %q: %v", entries[0].stream, err)}
+			}
+			refused, err := w.newHead(&r)
+			if refused != nil || err != nil {
+				return errors.Join(refused, err)
+			}
+			streams++
+		}
+		return rows.Err()
+	}
+	err = s.submit(ctx, r)
+	return streams, err
+}
