@@ -177,7 +177,6 @@ func Floors() Plan {
 			{"github.com/prometheus/client_golang", []string{"gateway", "door", "cmd/tillwire"}, "who measures is the gateway, who shows it is the door"},
 			{"github.com/gofrs/flock", []string{"internal/folder", "cmd/tillwire"}, "one place decides who owns a data folder"},
 			{"github.com/google/go-cmp", []string{"journal/journaltest"}, "for tests, and for the suite that every backend's tests run"},
-			{"pgregory.net/rapid", []string{"journal/journaltest"}, "for tests, and for the suite that every backend's tests run"},
 			{"github.com/alecthomas/kong", []string{"cmd/tillwire"}, "flags are read in the command only"},
 			{"github.com/mattn/go-isatty", []string{"cmd/tillwire"}, "only the command talks to a screen"},
 			{"github.com/yuin/goldmark", []string{"site"}, "guides become pages in one room"},
