@@ -86,7 +86,7 @@ func (a *acquirer) write(b booking) error {
 		if err := a.file.append(append(line, '\n')); err != nil {
 			return err
 		}
-		a.park.wrote()
+		a.park.o.wrote()
 	}
 	a.book(b)
 	return nil

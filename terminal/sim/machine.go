@@ -25,6 +25,7 @@ type Machine struct {
 	mu      sync.Mutex
 	mem     memory
 	seen    map[txn.RequestID]fate
+	newborn bool // it began without a memory and has accepted nothing since
 	written bool // the memory is on disk
 	stale   bool // something was forgotten since it was written
 	woken   bool // it lost power and has not said so yet
@@ -319,7 +320,7 @@ func (l *link) Start(ctx context.Context, r terminal.Request) error {
 	}
 	m := l.m
 	defer m.mu.Unlock()
-	if f, ok := m.fateOf(r.ID); ok {
+	if f, ok := m.seen[r.ID]; ok {
 		return m.startedBefore(f, r)
 	}
 	if err := m.refusal(r); err != nil {
@@ -333,8 +334,12 @@ func (l *link) Start(ctx context.Context, r terminal.Request) error {
 
 // startedBefore answers a start whose id is known.
 func (m *Machine) startedBefore(f fate, r terminal.Request) error {
-	if f == fenced {
+	switch f {
+	case fenced:
 		return refuse("the request is fenced off: it was asked about before it arrived", "The card machine did not take this request. Please try again.")
+	case before:
+		return errors.New("sim: the machine cannot tell whether it had this request before its memory begins")
+	case taken, lost:
 	}
 	if c := m.mem.Current; c != nil && c.ID == r.ID && c.Request != r {
 		return refuse("another request with this id is running", "The card machine is busy with another request.")
@@ -418,7 +423,7 @@ func (m *Machine) begin(r terminal.Request) error {
 		run.off()
 		return errLinkDown
 	}
-	m.run = run
+	m.run, m.newborn = run, false
 	if s.LoseReply {
 		return errors.New("sim: the reply of the machine was lost")
 	}
@@ -474,7 +479,9 @@ func (m *Machine) answer(id txn.RequestID, accepted bool) error {
 }
 
 // Query implements [terminal.Terminal]. An id that the machine never saw is
-// fenced off, on disk, before it says NeverRan.
+// fenced off, on disk, before it says NeverRan. A machine that began without a
+// memory, and has accepted nothing since, may be asked about the time before: it
+// cannot tell, and stays with that word.
 func (l *link) Query(ctx context.Context, id txn.RequestID) (terminal.Answer, error) {
 	if err := l.enter(ctx); err != nil {
 		return terminal.Answer{}, err
@@ -487,17 +494,20 @@ func (l *link) Query(ctx context.Context, id txn.RequestID) (terminal.Answer, er
 	if e, ok := m.ending(id); ok {
 		return terminal.Answer{Kind: terminal.Final, Outcome: e.Outcome, Report: e.Report}, nil
 	}
-	f, ok := m.fateOf(id)
-	switch {
-	case ok && f == fenced:
+	f, ok := m.seen[id]
+	if !ok {
+		f = fenced
+		if m.newborn {
+			f = before
+		}
+		if err := m.commit(func(mem *memory) { mem.see(id, f) }); err != nil {
+			return terminal.Answer{}, err
+		}
+	}
+	if f == fenced {
 		return terminal.Answer{Kind: terminal.NeverRan}, nil
-	case ok, m.mem.fromBefore(id):
-		return terminal.Answer{Kind: terminal.CannotTell}, nil
 	}
-	if err := m.commit(func(mem *memory) { mem.see(id, fenced) }); err != nil {
-		return terminal.Answer{}, err
-	}
-	return terminal.Answer{Kind: terminal.NeverRan}, nil
+	return terminal.Answer{Kind: terminal.CannotTell}, nil
 }
 
 // Acknowledge implements [terminal.Terminal]. The machine forgets at its next

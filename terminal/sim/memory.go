@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/google/uuid"
 
 	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/terminal"
@@ -28,7 +27,7 @@ const (
 type memory struct {
 	Version int
 	TID     txn.TID
-	Born    time.Time // nothing from before is known
+	Born    time.Time
 
 	NextID uint64 // of the next transaction
 	Number int    // of the last transaction in the session
@@ -103,6 +102,7 @@ const (
 	taken  fate = "taken"  // it was accepted
 	fenced fate = "fenced" // it never ran and will be refused
 	lost   fate = "lost"   // it was accepted, and the machine cannot tell what became of it
+	before fate = "before" // it may have run in a memory that is gone
 )
 
 // A sight is a request id that the machine has seen. A later one of the same id
@@ -127,12 +127,6 @@ func (mem *memory) end(e ending) {
 	}
 }
 
-// fateOf says what the machine knows of an id.
-func (m *Machine) fateOf(id txn.RequestID) (fate, bool) {
-	f, ok := m.seen[id]
-	return f, ok
-}
-
 // ending finds what is still remembered of a finished request.
 func (m *Machine) ending(id txn.RequestID) (ending, bool) {
 	for _, e := range m.mem.Untold {
@@ -155,6 +149,7 @@ func (m *Machine) beBorn() {
 		NextID: max(first, m.park.bank.highest(m.name.tid)+1),
 		Ledger: report.New(m.name.currency()),
 	}
+	m.newborn = true
 }
 
 // remember reads the machine's memory from disk and ends what was open in it.
@@ -223,7 +218,7 @@ func (m *Machine) write(mem memory) error {
 		return err
 	}
 	m.written = true
-	m.park.wrote()
+	m.park.o.wrote()
 	return nil
 }
 
@@ -246,7 +241,7 @@ func (m *Machine) spill(mem *memory) error {
 	if err := file.append([]byte(b.String())); err != nil {
 		return err
 	}
-	m.park.wrote()
+	m.park.o.wrote()
 	mem.Seen, mem.Spilled = slices.Clone(mem.Seen[len(old):]), mem.Spilled+len(old)
 	return nil
 }
@@ -263,15 +258,4 @@ func (m *Machine) flushMemory() error {
 
 func (m *Machine) path(suffix string) string {
 	return filepath.Join(m.park.o.Dir, string(m.name.tid)+suffix)
-}
-
-// fromBefore reports whether the id says of itself that it was made before the
-// machine's memory begins: then the machine may have run it in a memory that
-// was thrown away. Only time-ordered ids (UUIDv7) say so.
-func (mem *memory) fromBefore(id txn.RequestID) bool {
-	u, err := uuid.Parse(string(id))
-	if err != nil || u.Version() != 7 {
-		return false
-	}
-	return time.Unix(u.Time().UnixTime()).Before(mem.Born.Truncate(time.Millisecond))
 }

@@ -45,6 +45,8 @@ type Options struct {
 	Zone     *time.Location
 	Merchant Merchant
 	Log      *slog.Logger // nothing is logged when nil
+
+	wrote func() // tests: called when something has come to disk
 }
 
 // A Park is the card machines of one site and the acquirer behind them. Use
@@ -60,8 +62,6 @@ type Park struct {
 	mu       sync.Mutex
 	closed   bool
 	machines map[txn.TID]*Machine
-
-	wrote func() // tests: something was put on disk
 }
 
 // ErrClosed says that the park was closed.
@@ -89,10 +89,13 @@ func Open(o Options) (*Park, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.wrote == nil {
+		o.wrote = func() {}
+	}
 	if o.Merchant.Name == "" {
 		o.Merchant = Merchant{Name: "TILLWIRE DEMO STORE", Address: []string{"1 SIMULATOR ROW", "LONDON"}, MID: "54043650"}
 	}
-	p := &Park{o: o, machines: map[txn.TID]*Machine{}, wrote: func() {}}
+	p := &Park{o: o, machines: map[txn.TID]*Machine{}}
 	if err := p.load(); err != nil {
 		return nil, err
 	}
