@@ -149,14 +149,12 @@ func TestCrashCuts(t *testing.T) {
 	}
 }
 
-// recovered holds what a woken machine says against the books. Its own writes
-// are cuts as well, those of its first life only.
+// recovered holds what a woken machine says against the books. What it writes
+// while it wakes is cut as well, what it writes later is not.
 func recovered(t *testing.T, o Options, tid txn.TID, allowed []txn.Result) {
 	t.Helper()
-	cut := o.wrote
 	p := open(t, o)
 	p.o.wrote = func() {}
-	_ = cut
 	d := connect(t, p, tid)
 	a := d.query("r")
 	switch a.Kind {

@@ -210,7 +210,8 @@ func (m *Machine) commit(change func(*memory)) error {
 }
 
 func (m *Machine) write(mem memory) error {
-	data, err := json.Marshal(mem)
+	// A report tells what it does not have by nil.
+	data, err := json.Marshal(mem, json.FormatNilMapAsNull(true), json.FormatNilSliceAsNull(true))
 	if err != nil {
 		return fmt.Errorf("sim: %w", err)
 	}
