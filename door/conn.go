@@ -12,9 +12,9 @@ import (
 	"github.com/tillwire/tillwire/ws"
 )
 
-// A conn is one open connection: it is the gateway.Conn of its session, and
-// the goroutine that reads for it. There may be tens of thousands that idle, so
-// it keeps nothing of the request that brought it.
+// A conn is one open connection, and the gateway.Conn of its session. There may
+// be tens of thousands that idle, so it keeps nothing of the request that
+// brought it and no goroutine but the one that reads.
 type conn struct {
 	door      *Door
 	ws        *ws.Conn
@@ -42,20 +42,6 @@ func (c *conn) RemoteAddr() string { return c.remote }
 // busy says that unanswered pings are no reason to close.
 func (c *conn) busy() bool { return c.opened.Load() && c.session.Busy() }
 
-// run serves the connection until it is gone. It runs on a goroutine of its
-// own: in the HTTP handler's, the request and its buffers would stay in memory
-// for as long as the till is connected.
-func (c *conn) run(a admission) {
-	defer c.door.leave(c)
-	err := c.open(a)
-	if err == nil {
-		err = c.read()
-		c.end(err)
-	}
-	<-c.ws.Done()
-	c.report(err)
-}
-
 // open begins the session.
 func (c *conn) open(a admission) (err error) {
 	defer c.rescue(&err)
@@ -76,24 +62,28 @@ func (c *conn) open(a admission) (err error) {
 	return nil
 }
 
-// read hands message after message to the session. It returns why the
-// connection ended.
-func (c *conn) read() (err error) {
+// receive hands one message to the session.
+func (c *conn) receive(message []byte) {
+	var err error
 	defer c.rescue(&err)
-	for {
-		message, err := c.ws.Read()
-		if err != nil {
-			return err
-		}
-		c.session.Receive(message)
-		// A till that asks without reading the answers waits here, and after a
-		// while is closed: then the next Read says so.
-		_ = c.ws.Room(context.Background())
-	}
+	c.session.Receive(message)
+	// A till that asks without reading the answers waits here, and after a
+	// while is closed.
+	_ = c.ws.Room(context.Background())
 }
 
-// end tells the session.
-func (c *conn) end(why error) {
+// ended sees the connection out: nothing more will be received.
+func (c *conn) ended(why error) {
+	defer c.door.leave(c)
+	if c.opened.Load() {
+		c.tell(why)
+	}
+	<-c.ws.Done()
+	c.report(why)
+}
+
+// tell says to the session that it is over.
+func (c *conn) tell(why error) {
 	var err error
 	defer c.rescue(&err)
 	c.session.Ended(why)

@@ -63,7 +63,13 @@ func (d *Door) knock(w http.ResponseWriter, r *http.Request, face string) {
 	c.ws = socket
 	d.moveIn(c)
 	handed = true
-	go c.run(granted)
+	// From here on the connection must not need this goroutine: the request and
+	// its buffers would stay in memory for as long as the till is connected.
+	if err := c.open(granted); err != nil {
+		go c.ended(err)
+		return
+	}
+	c.ws.Serve(c.receive, c.ended)
 }
 
 const failedText = "The gateway failed to handle this request. Please try again."
