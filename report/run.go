@@ -93,12 +93,16 @@ func Apply(r Run, e Event) (Run, error) {
 	case Interrupted:
 		return r.move(e, Unknown, nil, Asked, Unknown)
 	case Made:
+		if r.Report != nil {
+			break // it is recorded
+		}
+		// Finished without a report: what came late is kept all the same.
 		return r.move(e, Finished, func(r *Run) {
 			r.Report = &e.Report
-			if r.Told == "" {
+			if r.Told == "" && r.Failed == "" {
 				r.Told = e.Report.Result
 			}
-		}, Asked, Unknown)
+		}, Asked, Unknown, Finished)
 	case GaveUp:
 		if r.Told != "" {
 			break

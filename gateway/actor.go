@@ -1,0 +1,349 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/terminal"
+	"github.com/tillwire/tillwire/txn"
+)
+
+// An actor owns one terminal: its goroutine serialises everything that happens
+// to it. All fields but the first group belong to that goroutine.
+type actor struct {
+	g    *Gateway
+	site *site
+	tid  txn.TID
+	mail *mailbox
+	view atomic.Pointer[TerminalView]
+
+	term      terminal.Terminal // nil while not connected
+	absent    terminal.Terminal // the same link's, while the terminal is away
+	link      int               // counts links; what an older one says is dropped
+	restarted bool              // the terminal said that it lost power before it came back
+	ownBusy   bool              // busy by the terminal's own word
+	asking    int               // questions about open requests that the terminal has yet to answer
+	seen      time.Time
+
+	current work                   // holds the terminal; nil when nothing does
+	works   map[txn.RequestID]work // everything that has no recorded end, the current one included
+}
+
+// A work is one request that a terminal was or is to be told: a transaction or
+// a report.
+type work interface {
+	requestID() txn.RequestID
+	lost()                    // the link is gone
+	answered(terminal.Answer) // the terminal was asked
+	unanswered()              // it was asked in vain
+	returned()                // the link is back; forget what the old one was told
+}
+
+// askLimit bounds one question to a terminal.
+const askLimit = 10 * time.Second
+
+func (g *Gateway) newActor(s *site, tid txn.TID) *actor {
+	a := &actor{g: g, site: s, tid: tid, mail: newMailbox(), works: map[txn.RequestID]work{}}
+	a.view.Store(&TerminalView{TID: tid})
+	a, mine := s.adopt(a)
+	if mine {
+		g.wg.Go(a.run)
+	}
+	return a
+}
+
+func (a *actor) do(f func()) { a.mail.put(f) }
+
+func (a *actor) run() {
+	var q []func()
+	for {
+		select {
+		case <-a.mail.signal:
+		case <-a.g.ctx.Done():
+			return
+		}
+		for q = a.mail.swap(q); len(q) > 0; q = a.mail.swap(q) {
+			for _, f := range q {
+				f()
+			}
+			clear(q)
+			a.publish()
+		}
+	}
+}
+
+// after does f in the actor's goroutine once d has passed.
+func (a *actor) after(d time.Duration, f func()) *time.Timer {
+	return time.AfterFunc(max(d, 0), func() { a.do(f) })
+}
+
+// call runs f, which may wait for the terminal, beside the actor.
+func (a *actor) call(limit time.Duration, f func(context.Context, terminal.Terminal)) {
+	term := a.term
+	a.g.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(a.g.ctx, limit)
+		defer cancel()
+		f(ctx, term)
+	})
+}
+
+func (a *actor) connected() bool { return a.term != nil }
+
+// busy reports whether the gateway would turn a request away with -32071.
+func (a *actor) busy() bool { return a.current != nil || a.ownBusy || a.asking > 0 }
+
+// publish shows the outside how the terminal stands.
+func (a *actor) publish() {
+	v := TerminalView{TID: a.tid, Connected: a.connected(), Busy: a.busy(), LastSeen: a.seen}
+	old := a.view.Load()
+	if v.Connected {
+		if old.Connected == v.Connected && old.Busy == v.Busy && old.LastSeen.Equal(v.LastSeen) {
+			return
+		}
+		v.Capabilities = a.term.Capabilities()
+	}
+	a.view.Store(&v)
+}
+
+// plug takes a new link to the terminal into use.
+func (a *actor) plug(connect func(terminal.Sink) terminal.Terminal) {
+	done := make(chan struct{})
+	a.do(func() {
+		defer close(done)
+		a.lost()
+		a.absent, a.restarted = nil, false
+		link := a.link
+		a.term = connect(func(e terminal.Event) {
+			a.do(func() {
+				if a.link == link {
+					a.event(e)
+				}
+			})
+		})
+		a.seen = time.Now()
+		a.interrogate()
+		a.publish()
+	})
+	select {
+	case <-done:
+	case <-a.g.ctx.Done():
+	}
+}
+
+// lost takes the terminal off. What it had is unresolved from now on.
+func (a *actor) lost() {
+	a.link++
+	if a.term == nil {
+		return
+	}
+	a.term, a.ownBusy, a.asking = nil, false, 0
+	for _, w := range a.works {
+		w.lost()
+	}
+}
+
+// interrogate asks the terminal about everything that is open. Until it has
+// answered it counts as busy.
+func (a *actor) interrogate() {
+	for _, w := range a.works {
+		w.returned()
+	}
+}
+
+// ask has the terminal say what became of w.
+func (a *actor) ask(w work) {
+	if a.term == nil {
+		return // it is asked when it is back
+	}
+	a.asking++
+	link := a.link
+	a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
+		ans, err := term.Query(ctx, w.requestID())
+		a.do(func() {
+			if a.link != link {
+				return
+			}
+			a.asking--
+			if _, open := a.works[w.requestID()]; !open {
+				return
+			}
+			if err != nil {
+				a.g.log.Warn("terminal did not answer a query", "site", a.site.settings.Load().ID, "tid", a.tid, "request", w.requestID(), "error", err)
+				w.unanswered()
+				return
+			}
+			a.g.metrics.queries.WithLabelValues(ans.Kind.String()).Inc()
+			w.answered(ans)
+		})
+	})
+}
+
+// open takes a new work in; it holds the terminal.
+func (a *actor) open(w work) {
+	a.works[w.requestID()] = w
+	a.hold(w)
+}
+
+// hold makes the terminal busy with w.
+func (a *actor) hold(w work) {
+	if a.current == nil {
+		a.current = w
+		a.g.metrics.running.add()
+	}
+	a.publish()
+}
+
+// release lets the terminal go: from now on it is busy or not by its own word.
+func (a *actor) release(w work) {
+	if a.current == w {
+		a.current = nil
+		a.g.metrics.running.done()
+	}
+}
+
+// closed forgets a work that has its recorded end.
+func (a *actor) closed(w work) {
+	a.release(w)
+	delete(a.works, w.requestID())
+	a.publish()
+}
+
+// event is something that the terminal said.
+func (a *actor) event(e terminal.Event) {
+	a.seen = time.Now()
+	switch e := e.(type) {
+	case terminal.Notified:
+		if t, ok := a.works[e.ID].(*transaction); ok {
+			t.notified(e.Value)
+		}
+	case terminal.SignatureWanted:
+		if t, ok := a.works[e.ID].(*transaction); ok {
+			t.signatureWanted(e.Wish)
+		}
+	case terminal.Ended:
+		if t, ok := a.works[e.ID].(*transaction); ok {
+			t.ended(e.Outcome)
+			return
+		}
+		a.toldAgain(e.ID, func(ctx context.Context) error { return a.g.keepOutcome(ctx, a, e.ID, e.Outcome) })
+	case terminal.Reported:
+		if r, ok := a.works[e.ID].(*reportRun); ok {
+			r.made(e.Report)
+			return
+		}
+		a.toldAgain(e.ID, func(ctx context.Context) error { return a.g.keepReport(ctx, a, e.ID, e.Report) })
+	case terminal.WentAway:
+		link, term := a.link, a.term
+		a.lost()
+		a.link = link // the same link may say that the terminal is back
+		if term != nil {
+			a.absent = term
+		}
+	case terminal.CameBack:
+		a.cameBack(e)
+	case terminal.StatusChanged:
+		a.ownBusy = e.Busy
+	}
+}
+
+// cameBack takes a terminal that was away into use again, and asks it.
+func (a *actor) cameBack(e terminal.CameBack) {
+	if a.term == nil {
+		a.term, a.absent = a.absent, nil
+	}
+	if a.term == nil {
+		return
+	}
+	a.restarted = e.Restarted
+	a.interrogate()
+}
+
+// toldAgain deals with the end of a request that is not open here: it is kept,
+// then acknowledged. A failure leaves it to the terminal to tell it again.
+func (a *actor) toldAgain(id txn.RequestID, keep func(context.Context) error) {
+	if err := keep(a.g.ctx); err != nil {
+		a.g.log.Error("an outcome could not be kept; the terminal will tell it again", "tid", a.tid, "request", id, "error", err)
+		a.after(time.Second, func() { a.toldAgain(id, keep) })
+		return
+	}
+	a.acknowledge(id)
+}
+
+// acknowledge lets the terminal forget an outcome that is on disk.
+func (a *actor) acknowledge(id txn.RequestID) {
+	if a.term == nil {
+		return // it tells it again when it is back
+	}
+	a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
+		if err := term.Acknowledge(ctx, id); err != nil {
+			a.g.log.Warn("terminal did not take an acknowledgement", "tid", a.tid, "request", id, "error", err)
+		}
+	})
+}
+
+// keepOutcome records what a terminal said of a transaction that has its end,
+// or that nobody here knows.
+func (g *Gateway) keepOutcome(ctx context.Context, a *actor, id txn.RequestID, o txn.Outcome) error {
+	o = masked(o)
+	records, err := g.store.Records(ctx, id)
+	if errors.Is(err, journal.ErrNotFound) {
+		return g.keepOrphan(ctx, journal.Orphan{ID: id, Site: a.site.settings.Load().ID, TID: a.tid, Outcome: &o})
+	}
+	if err != nil {
+		return err
+	}
+	t, err := journal.ReplayTxn(records)
+	if err != nil {
+		return err
+	}
+	e := txn.Contradicted{Outcome: o, At: time.Now().UTC()}
+	next, err := txn.Apply(t, e)
+	if err != nil {
+		return nil // it says nothing new
+	}
+	g.log.Error("a terminal contradicts what was recorded", "tid", a.tid, "request", id, "said", o.Result)
+	g.metrics.conflicts.Inc()
+	l := ledger{store: g.store, stream: id, count: len(records)}
+	return l.commit(ctx, journal.TxnHead(next), txnRecord(e))
+}
+
+// keepReport records a report that came after its end, or that nobody here
+// knows.
+func (g *Gateway) keepReport(ctx context.Context, a *actor, id txn.RequestID, r report.Report) error {
+	records, err := g.store.Records(ctx, id)
+	if errors.Is(err, journal.ErrNotFound) {
+		return g.keepOrphan(ctx, journal.Orphan{ID: id, Site: a.site.settings.Load().ID, TID: a.tid, Report: &r})
+	}
+	if err != nil {
+		return err
+	}
+	run, err := journal.ReplayReport(records)
+	if err != nil {
+		return err
+	}
+	e := report.Made{Report: r, At: time.Now().UTC()}
+	next, err := report.Apply(run, e)
+	if err != nil {
+		return nil // it is recorded already
+	}
+	l := ledger{store: g.store, stream: id, count: len(records)}
+	return l.commit(ctx, journal.ReportHead(next), journal.EncodeReport(e, e.At))
+}
+
+// keepOrphan records what a terminal said of a request that nobody here knows.
+func (g *Gateway) keepOrphan(ctx context.Context, o journal.Orphan) error {
+	g.log.Error("a terminal told the end of a request that is not known here", "tid", o.TID, "request", o.ID)
+	g.metrics.orphans.Inc()
+	now := time.Now().UTC()
+	err := g.store.Append(ctx, journal.Append{
+		Stream: o.ID, Records: []journal.Record{journal.EncodeOrphan(o, now)}, Head: journal.OrphanHead(o, now),
+	})
+	if errors.Is(err, journal.ErrConflict) {
+		return nil // it is kept already
+	}
+	return err
+}

@@ -1,0 +1,157 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/txn"
+	"github.com/tillwire/tillwire/wire"
+)
+
+// A Knock is a till's wish to connect: the path and query of its upgrade
+// request (the contract, section 1).
+type Knock struct {
+	Face             string // "pac"
+	Query            url.Values
+	HasAuthorization bool // credentials came in a header
+}
+
+// A Refusal is an HTTP answer to an upgrade that is not granted. UserMessage
+// says what to correct.
+type Refusal struct {
+	Status      int
+	UserMessage string
+	RetryAfter  time.Duration // zero for none
+}
+
+// Error gives status and message.
+func (r *Refusal) Error() string { return fmt.Sprintf("%d: %s", r.Status, r.UserMessage) }
+
+func refuse(status int, format string, args ...any) *Refusal {
+	return &Refusal{Status: status, UserMessage: fmt.Sprintf(format, args...)}
+}
+
+// A Ticket is a granted knock, to be opened with its connection.
+type Ticket struct {
+	g       *Gateway
+	site    *site
+	key     string
+	version wire.Version
+	caller  txn.Caller
+}
+
+// Site and Key name whom the ticket belongs to, for the log.
+func (t *Ticket) Site() txn.SiteID { return t.site.settings.Load().ID }
+
+// Key is the public id of the key that opened the door.
+func (t *Ticket) Key() string { return t.key }
+
+// Version is the version of the contract that the till speaks.
+func (t *Ticket) Version() wire.Version { return t.version }
+
+// maxPartner is how long a partner id may be, in characters.
+const maxPartner = 64
+
+// Admit decides on a knock: a ticket, or a *Refusal.
+func (g *Gateway) Admit(k Knock) (*Ticket, error) {
+	if g.Stopping() {
+		r := refuse(http.StatusServiceUnavailable, "The gateway is stopping. Please connect again in a few seconds.")
+		r.RetryAfter = 5 * time.Second
+		return nil, r
+	}
+	token := k.Query.Get("token")
+	if token == "" {
+		hint := "Put your API key into the query: ?token=<your key>."
+		if k.HasAuthorization {
+			hint = "Credentials in an Authorization header do not open a WebSocket. " + hint
+		}
+		return nil, refuse(http.StatusUnauthorized, "No API key was sent. %s", hint)
+	}
+	key, ok := g.key(token)
+	if !ok {
+		return nil, refuse(http.StatusUnauthorized, "The API key is not known here or was revoked. Check the token in the query and that this is the right host.")
+	}
+	if len(key.Faces) > 0 && !slices.Contains(key.Faces, k.Face) {
+		return nil, refuse(http.StatusForbidden, "This API key is not for %s. Ask for a key that is, or connect to %s.", k.Face, strings.Join(key.Faces, " or "))
+	}
+	s := g.site(key.Site)
+	if s == nil {
+		return nil, refuse(http.StatusUnauthorized, "The site of this API key is no longer there.")
+	}
+	t := &Ticket{g: g, site: s, key: key.ID, caller: txn.Caller{Face: k.Face}}
+	if err := t.read(k.Query); err != nil {
+		return nil, err
+	}
+	if s.full(g.limits.Connections) {
+		return nil, tooMany(g.limits.Connections)
+	}
+	return t, nil
+}
+
+func tooMany(most int) *Refusal {
+	r := refuse(http.StatusTooManyRequests, "This site has reached its limit of %d connections. Close some and try again.", most)
+	r.RetryAfter = 5 * time.Second
+	return r
+}
+
+// read takes version, partner ids and extensions from the query.
+func (t *Ticket) read(q url.Values) error {
+	v, ok := wire.ParseVersion(q.Get("api-version"))
+	if !ok {
+		return refuse(http.StatusBadRequest, "api-version %q is not known. Use api-version=v1, or v0 for the older contract.", q.Get("api-version"))
+	}
+	t.version, t.caller.Version = v, v.String()
+	for _, name := range strings.Split(q.Get("extensions"), ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			return refuse(http.StatusBadRequest, "Extension %q is not known to this gateway. Leave it out of extensions.", name)
+		}
+	}
+	t.caller.SoftwareHouse, t.caller.Installer = q.Get("software-house-id"), q.Get("installer-id")
+	if v == wire.V0 {
+		return nil
+	}
+	for _, name := range []string{"software-house-id", "installer-id"} {
+		switch id := q.Get(name); {
+		case id == "":
+			return refuse(http.StatusUnprocessableEntity, "%s is missing. In v1 put software-house-id and installer-id, as issued to you, into the query.", name)
+		case utf8.RuneCountInString(id) > maxPartner || !utf8.ValidString(id) || strings.ContainsFunc(id, func(r rune) bool { return !unicode.IsPrint(r) }):
+			return refuse(http.StatusUnprocessableEntity, "%s must be 1 to %d printable characters.", name, maxPartner)
+		}
+	}
+	return nil
+}
+
+// Open begins the session of a connection. It returns a *Refusal when the site
+// has filled up in between; the caller closes the connection.
+func (t *Ticket) Open(c Conn) (*Session, error) {
+	sess := newSession(t, c)
+	if !t.site.join(sess, t.g.limits.Connections) {
+		return nil, tooMany(t.g.limits.Connections)
+	}
+	// A key that was revoked between the knock and now closes at once.
+	if _, ok := t.g.workingKey(t.key); !ok {
+		t.site.leave(sess)
+		return nil, refuse(http.StatusUnauthorized, "The API key was revoked.")
+	}
+	t.g.metrics.sessions.WithLabelValues(t.caller.Face, t.version.String()).Inc()
+	return sess, nil
+}
+
+// workingKey finds a key by its public id.
+func (g *Gateway) workingKey(id string) (journal.Key, bool) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	for _, k := range g.keys {
+		if k.ID == id {
+			return k, true
+		}
+	}
+	return journal.Key{}, false
+}

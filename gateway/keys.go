@@ -1,0 +1,112 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/txn"
+)
+
+// Faces are the integration types that a key can be for.
+func Faces() []string { return []string{"pac", "pat", "rest"} }
+
+var siteName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+// CheckSite returns what is wrong with a site's record, or nil.
+func CheckSite(s journal.Site) error {
+	if !siteName.MatchString(string(s.ID)) {
+		return fmt.Errorf("gateway: site id %q: use 1 to 63 lower-case letters, digits and hyphens, beginning with a letter or digit", s.ID)
+	}
+	_, err := newSettings(s)
+	return err
+}
+
+// AddSite keeps a new site. It refuses one that is there.
+func AddSite(ctx context.Context, r journal.Register, s journal.Site) error {
+	if err := CheckSite(s); err != nil {
+		return err
+	}
+	if _, err := FindSite(ctx, r, s.ID); err == nil {
+		return fmt.Errorf("gateway: site %q is there already", s.ID)
+	}
+	if s.Created.IsZero() {
+		s.Created = time.Now().UTC()
+	}
+	return r.PutSite(ctx, s)
+}
+
+// FindSite returns the site with that id or an error that names it.
+func FindSite(ctx context.Context, r journal.Register, id txn.SiteID) (journal.Site, error) {
+	sites, err := r.Sites(ctx)
+	if err != nil {
+		return journal.Site{}, err
+	}
+	for _, s := range sites {
+		if s.ID == id {
+			return s, nil
+		}
+	}
+	return journal.Site{}, fmt.Errorf("gateway: no site %q", id)
+}
+
+// AddKey makes a key for a site and returns it in clear, this once: only its
+// hash is kept. With secret empty it is random.
+func AddKey(ctx context.Context, r journal.Register, id txn.SiteID, secret, note string, faces []string) (string, journal.Key, error) {
+	if _, err := FindSite(ctx, r, id); err != nil {
+		return "", journal.Key{}, err
+	}
+	for _, f := range faces {
+		if !slices.Contains(Faces(), f) {
+			return "", journal.Key{}, fmt.Errorf("gateway: %q is not an integration type; use %v", f, Faces())
+		}
+	}
+	if secret == "" {
+		secret = "tw_" + rand.Text()
+	}
+	k := journal.Key{
+		ID: "k" + rand.Text()[:8], Site: id, Hash: HashKey(secret),
+		Faces: faces, Note: note, Created: time.Now().UTC(),
+	}
+	return secret, k, r.PutKey(ctx, k)
+}
+
+// RevokeKey ends a key by its public id. Revoking twice changes nothing.
+func RevokeKey(ctx context.Context, r journal.Register, keyID string) (journal.Key, error) {
+	keys, err := r.Keys(ctx)
+	if err != nil {
+		return journal.Key{}, err
+	}
+	for _, k := range keys {
+		if k.ID != keyID {
+			continue
+		}
+		if k.Revoked.IsZero() {
+			k.Revoked = time.Now().UTC()
+			err = r.PutKey(ctx, k)
+		}
+		return k, err
+	}
+	return journal.Key{}, fmt.Errorf("gateway: no key with the id %q; `tillwire key list` shows them", keyID)
+}
+
+// HashKey is the form in which a key is kept. Keys are random and long, so one
+// round of SHA-256 is enough.
+func HashKey(secret string) [32]byte { return sha256.Sum256([]byte(secret)) }
+
+// key returns the working key that was presented.
+func (g *Gateway) key(secret string) (journal.Key, bool) {
+	h := HashKey(secret)
+	g.mu.RLock()
+	k, ok := g.keys[h]
+	g.mu.RUnlock()
+	// The map finds by hash, which an attacker cannot steer byte by byte; the
+	// comparison that decides takes the same time wherever it fails.
+	return k, subtle.ConstantTimeCompare(k.Hash[:], h[:]) == 1 && ok
+}

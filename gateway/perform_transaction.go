@@ -1,0 +1,80 @@
+package gateway
+
+import (
+	"slices"
+
+	"github.com/tillwire/tillwire/jsonrpc"
+	"github.com/tillwire/tillwire/terminal"
+	"github.com/tillwire/tillwire/txn"
+	"github.com/tillwire/tillwire/wire"
+)
+
+// performTransaction serves sale, refund, preAuth, completion and
+// accountVerification (the contract, section 3.3).
+func (s *Session) performTransaction(m jsonrpc.Message, kind txn.Type) *fault {
+	params, devs, bad := wire.DecodePerformTransaction(s.version, m.Method, m.Params)
+	if bad != nil {
+		return invalidParams(bad)
+	}
+	if f := s.deviations(devs); f != nil {
+		return f
+	}
+	c, f := s.accept(m)
+	if f != nil {
+		return f
+	}
+	a, f := s.connectedActor(params.TID)
+	if f != nil {
+		c.settled()
+		return f
+	}
+	req := requestOf(kind, params)
+	a.do(func() { a.performTransaction(c, req) })
+	return nil
+}
+
+// performTransaction checks what only the terminal can say and begins.
+func (a *actor) performTransaction(c *call, req txn.Request) {
+	if f := a.takes(func(caps terminal.Capabilities) *fault { return unable(a.tid, caps, c.method, req) }); f != nil {
+		c.fail(f)
+		return
+	}
+	t := &transaction{a: a, call: c}
+	err := t.begin(a.g.ctx, txn.Accepted{
+		ID: newRequestID(), Site: a.site.settings.Load().ID, TID: a.tid, Request: req, Caller: c.sess.caller,
+	})
+	if err != nil {
+		a.g.log.Error("a request was refused: it could not be recorded", "tid", a.tid, "error", err)
+		c.fail(storage(err))
+	}
+}
+
+// takes reports why the terminal takes no new request: it is not connected, it
+// cannot do it, or it is busy.
+func (a *actor) takes(unable func(terminal.Capabilities) *fault) *fault {
+	if !a.connected() {
+		return unavailable(a.tid)
+	}
+	if f := unable(a.term.Capabilities()); f != nil {
+		return f
+	}
+	if a.busy() {
+		return busy(a.tid)
+	}
+	return nil
+}
+
+// unable says what of a transaction's request the terminal cannot do.
+func unable(tid txn.TID, caps terminal.Capabilities, method string, req txn.Request) *fault {
+	switch {
+	case !slices.Contains(caps.Types, req.Type):
+		return methodUnsupported(tid, method)
+	case req.Currency != caps.Currency:
+		return currencyUnsupported(tid, string(req.Currency))
+	case req.Cashback > 0 && !caps.Cashback:
+		return cashbackUnsupported(tid)
+	case req.CardholderNotPresent && !caps.NotPresent:
+		return methodUnsupported(tid, "keyed entry for a cardholder who is not present")
+	}
+	return nil
+}

@@ -1,0 +1,252 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/jsonrpc"
+	"github.com/tillwire/tillwire/money"
+	"github.com/tillwire/tillwire/receipt"
+	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/terminal"
+	"github.com/tillwire/tillwire/txn"
+	"github.com/tillwire/tillwire/wire"
+)
+
+// report serves the four reports (the contract, section 3.6).
+func (s *Session) report(m jsonrpc.Message, kind report.Type) *fault {
+	params, devs, bad := wire.DecodeReport(s.version, m.Params)
+	if bad != nil {
+		return invalidParams(bad)
+	}
+	if f := s.deviations(devs); f != nil {
+		return f
+	}
+	c, f := s.accept(m)
+	if f != nil {
+		return f
+	}
+	a, f := s.connectedActor(params.TID)
+	if f != nil {
+		c.settled()
+		return f
+	}
+	a.do(func() { a.report(c, kind) })
+	return nil
+}
+
+func (a *actor) report(c *call, kind report.Type) {
+	f := a.takes(func(caps terminal.Capabilities) *fault {
+		if !slices.Contains(caps.Reports, kind) {
+			return methodUnsupported(a.tid, c.method)
+		}
+		return nil
+	})
+	if f != nil {
+		c.fail(f)
+		return
+	}
+	r := &reportRun{a: a, call: c, currency: a.term.Capabilities().Currency}
+	err := r.begin(a.g.ctx, report.Dispatched{
+		ID: string(newRequestID()), Site: string(a.site.settings.Load().ID), TID: string(a.tid), Type: kind,
+	})
+	if err != nil {
+		a.g.log.Error("a report was refused: it could not be recorded", "tid", a.tid, "error", err)
+		c.fail(storage(err))
+	}
+}
+
+// A reportRun is one report.Run on its way. It belongs to its actor's
+// goroutine.
+type reportRun struct {
+	a        *actor
+	run      report.Run
+	led      ledger
+	call     *call
+	currency money.Currency // the terminal's
+	deadline *time.Timer
+	askAgain time.Duration
+}
+
+func (r *reportRun) requestID() txn.RequestID { return txn.RequestID(r.run.ID) }
+
+// begin records the request with its dispatch and tells the terminal.
+func (r *reportRun) begin(ctx context.Context, e report.Dispatched) error {
+	e.At = time.Now().UTC()
+	r.led = ledger{store: r.a.g.store, stream: txn.RequestID(e.ID)}
+	if err := r.record(ctx, e); err != nil {
+		return err
+	}
+	r.a.open(r)
+	r.limit()
+	req := terminal.Request{ID: r.requestID(), Report: e.Type}
+	r.a.call(r.a.site.settings.Load().limits["terminalAccepts"], func(ctx context.Context, term terminal.Terminal) {
+		err := term.Start(ctx, req)
+		r.a.do(func() { r.startAnswered(err) })
+	})
+	return nil
+}
+
+func (r *reportRun) limit() {
+	limit := r.a.site.settings.Load().limits["report"]
+	left := min(max(limit-time.Since(r.run.At), 0), limit)
+	r.deadline = r.a.after(left, r.timedOut)
+}
+
+func (r *reportRun) record(ctx context.Context, e report.Event) error {
+	next, err := report.Apply(r.run, e)
+	if err != nil {
+		return err
+	}
+	if err := r.led.commit(ctx, journal.ReportHead(next), journal.EncodeReport(e, time.Now().UTC())); err != nil {
+		return err
+	}
+	r.run = next
+	return nil
+}
+
+func (r *reportRun) startAnswered(err error) {
+	var refused *terminal.RefusedError
+	switch {
+	case err == nil, r.run.State == report.Finished:
+	case errors.As(err, &refused):
+		r.failed(refused.Reason, unsupported(r.a.tid, refused))
+	case errors.Is(err, terminal.ErrBusy):
+		r.failed("the terminal was busy", busy(r.a.tid))
+	case errors.Is(err, terminal.ErrNotDelivered):
+		r.failed("the request certainly did not arrive", notTaken(r.a.tid))
+	default:
+		r.lost()
+		r.a.ask(r)
+	}
+}
+
+// failed ends the report without one.
+func (r *reportRun) failed(reason string, f *fault) {
+	if err := r.record(r.a.g.ctx, report.NotMade{Reason: reason, At: time.Now().UTC()}); err != nil {
+		r.recordLater(err, func() { r.failed(reason, f) })
+		return
+	}
+	r.closed()
+	switch {
+	case r.run.Told == report.TimedOut: // it has its answer
+	case f != nil:
+		r.call.fail(f)
+	default:
+		r.call.reportTimedOut(r.a.tid, r.run.Type, r.currency)
+	}
+}
+
+// made is the terminal's report.
+func (r *reportRun) made(rep report.Report) {
+	rep.Lines = receipt.Masked(rep.Lines)
+	told := r.run.Told
+	if err := r.record(r.a.g.ctx, report.Made{Report: rep, At: time.Now().UTC()}); err != nil {
+		r.recordLater(err, func() { r.made(rep) })
+		return
+	}
+	r.closed()
+	if told == "" {
+		r.call.report(r.a.tid, rep)
+	}
+	r.a.acknowledge(r.requestID())
+}
+
+// recordLater tries an end again that could not be recorded.
+func (r *reportRun) recordLater(err error, again func()) {
+	var illegal *report.IllegalMove
+	if errors.As(err, &illegal) {
+		r.a.g.log.Warn("event refused", "error", err)
+		return
+	}
+	r.a.g.log.Error("a report could not be recorded yet", "request", r.run.ID, "error", err)
+	r.a.after(recordAgain, func() {
+		if r.run.State != report.Finished {
+			again()
+		}
+	})
+}
+
+func (r *reportRun) closed() {
+	r.deadline.Stop()
+	r.a.closed(r)
+	result := string(r.run.Told)
+	if r.run.Failed != "" {
+		result = "NOT_MADE"
+	}
+	r.a.g.metrics.outcomes.WithLabelValues(string(r.run.Type), result).Inc()
+}
+
+// timedOut is the limit: the till is told, the terminal is asked all the same.
+func (r *reportRun) timedOut() {
+	if r.run.State == report.Finished || r.run.Told != "" {
+		return
+	}
+	if err := r.record(r.a.g.ctx, report.GaveUp{At: time.Now().UTC()}); err != nil {
+		r.recordLater(err, r.timedOut)
+		return
+	}
+	r.a.release(r)
+	r.a.ask(r)
+	r.a.publish()
+	r.call.reportTimedOut(r.a.tid, r.run.Type, r.currency)
+	r.call = nil
+}
+
+// lost is told when the link is gone with the report.
+func (r *reportRun) lost() {
+	if r.run.State != report.Asked {
+		return
+	}
+	if err := r.record(r.a.g.ctx, report.Interrupted{At: time.Now().UTC()}); err != nil {
+		r.a.g.log.Error("an interruption could not be recorded", "request", r.run.ID, "error", err)
+	}
+}
+
+// returned is told when the link is back.
+func (r *reportRun) returned() {
+	r.askAgain = 0
+	r.lost()
+	r.a.ask(r)
+}
+
+// answered is the terminal's answer to what became of it. A report moves no
+// money: one that the terminal cannot tell of is given up.
+func (r *reportRun) answered(ans terminal.Answer) {
+	switch ans.Kind {
+	case terminal.Final:
+		if ans.Report != nil {
+			r.made(*ans.Report)
+			return
+		}
+		r.unanswered()
+	case terminal.InProgress:
+		r.a.hold(r)
+		r.askLater()
+	case terminal.NeverRan:
+		r.failed("the terminal never ran it", notTaken(r.a.tid))
+	case terminal.CannotTell:
+		r.failed("the terminal cannot tell what became of it", nil)
+	}
+}
+
+// unanswered is told when the terminal did not answer.
+func (r *reportRun) unanswered() {
+	if r.run.Told != "" {
+		r.a.release(r)
+	}
+	r.askLater()
+}
+
+func (r *reportRun) askLater() {
+	r.askAgain = min(max(2*r.askAgain, firstAsk), lastAsk)
+	link := r.a.link
+	r.a.after(r.askAgain, func() {
+		if _, open := r.a.works[r.requestID()]; open && r.a.link == link && (r.run.State == report.Unknown || r.run.Told != "") {
+			r.a.ask(r)
+		}
+	})
+}

@@ -1,0 +1,438 @@
+package gateway_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tillwire/tillwire/gateway"
+	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/journal/memory"
+	"github.com/tillwire/tillwire/spec"
+	"github.com/tillwire/tillwire/spec/schema"
+	"github.com/tillwire/tillwire/terminal/sim"
+	"github.com/tillwire/tillwire/txn"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// TestScenarios plays each conversation of testdata/scenario in fake time,
+// with the real gateway and the real simulated terminals, and compares every
+// message that the tills get. A line of a scenario is one of
+//
+//	# a comment; the first ones say what the scenario is about
+//	till NAME v0|v1 [strict]      a till connects
+//	NAME> MESSAGE                 it sends a message; $authCode is the last it was told
+//	NAME< MESSAGE                 it got one (written by -update)
+//	NAME closes                   its connection is gone
+//	wait 80s                      time passes
+//	script TID key=value …        what the terminal's next request will be like
+//	cut TID, restore TID, power TID   the link, the link again, a restart of the machine
+//	restart                       the gateway is restarted on the same journal
+//	site key=value                a setting of the site
+//	log TEXT                      what is said aloud (written by -update, none so far)
+//
+// After each of them everything that can happen without time passing happens.
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/scenario/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got string
+			synctest.Test(t, func(t *testing.T) { got = play(t, string(data)) })
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(strings.Split(string(data), "\n"), strings.Split(got, "\n")); diff != "" {
+				t.Errorf("%s (- as written, + as it went):\n%s", file, diff)
+			}
+		})
+	}
+}
+
+// A world is a gateway with the simulated terminals of one site.
+type world struct {
+	t     *testing.T
+	store journal.Store
+	park  *sim.Park
+	g     *gateway.Gateway
+	tills map[string]*till
+	names []string // of the tills, in the order of their coming
+	check *schema.Validator
+
+	authCode string // the last that a till was told
+}
+
+var authCode = regexp.MustCompile(`"authCode":"([^"]+)"`)
+
+const demoKey = "demo"
+
+func newWorld(t *testing.T, store journal.Store, o sim.Options) *world {
+	t.Helper()
+	w := &world{t: t, store: store, tills: map[string]*till{}}
+	var err error
+	if w.check, err = schema.New(spec.Default()); err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	if _, err := gateway.FindSite(ctx, store, "demo"); err != nil {
+		if err := gateway.AddSite(ctx, store, journal.Site{ID: "demo", TimeZone: "UTC", Simulated: "DEMO"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := gateway.AddKey(ctx, store, "demo", demoKey, "", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.Zone = time.UTC
+	if w.park, err = sim.Open(o); err != nil {
+		t.Fatal(err)
+	}
+	w.start(gateway.Limits{})
+	t.Cleanup(func() {
+		w.g.Close()
+		if err := w.park.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// start starts a gateway on the store and plugs the listed machines in.
+func (w *world) start(limits gateway.Limits) {
+	w.t.Helper()
+	var err error
+	w.g, err = gateway.New(w.t.Context(), gateway.Config{
+		Store: w.store, Log: slog.New(slog.NewTextHandler(testLog{w.t}, nil)), Limits: limits,
+		Summon: func(g *gateway.Gateway, s journal.Site, tid txn.TID) bool {
+			m, ok := w.park.Machine(tid)
+			return ok && g.Plug(s.ID, m.TID(), m.Connect) == nil
+		},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.g.Recover(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, tid := range w.park.Listed() {
+		m, _ := w.park.Machine(tid)
+		if err := w.g.Plug("demo", tid, m.Connect); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(p []byte) (int, error) {
+	l.t.Logf("%s", strings.TrimSuffix(string(p), "\n"))
+	return len(p), nil
+}
+
+// A till is one end of an in-memory connection.
+type till struct {
+	name    string
+	version string
+	sess    *gateway.Session
+
+	mu      sync.Mutex
+	got     []string
+	methods map[int]string // by id
+	shut    string
+}
+
+func (c *till) Send(m []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.got = append(c.got, string(m))
+	return nil
+}
+
+func (c *till) Close(code int, reason string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shut = fmt.Sprintf("%d %s", code, reason)
+	return nil
+}
+
+func (c *till) RemoteAddr() string { return "till " + c.name }
+
+// take returns what came since the last take.
+func (c *till) take() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	got := c.got
+	c.got = nil
+	return got
+}
+
+func pacQuery(key, version string) url.Values {
+	q := url.Values{"token": {key}, "api-version": {version}}
+	if version == "v1" {
+		q.Set("software-house-id", "SWH")
+		q.Set("installer-id", "INST")
+	}
+	return q
+}
+
+func (w *world) connect(name, version string) *till {
+	w.t.Helper()
+	ticket, err := w.g.Admit(gateway.Knock{Face: "pac", Query: pacQuery(demoKey, version)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c := &till{name: name, version: version, methods: map[int]string{}}
+	if c.sess, err = ticket.Open(c); err != nil {
+		w.t.Fatal(err)
+	}
+	if w.tills[name] == nil {
+		w.names = append(w.names, name)
+	}
+	w.tills[name] = c
+	return c
+}
+
+// sends has the till send a message, and remembers which method its id is for.
+func (c *till) sends(message string) {
+	var m struct {
+		ID     *int   `json:"id"`
+		Method string `json:"method"`
+	}
+	if json.Unmarshal([]byte(message), &m) == nil && m.ID != nil && m.Method != "" {
+		c.mu.Lock()
+		if _, flies := c.methods[*m.ID]; !flies || m.Method != "cancelTransaction" {
+			c.methods[*m.ID] = m.Method
+		}
+		c.mu.Unlock()
+	}
+	c.sess.Receive([]byte(message))
+}
+
+// fits fails the test when a message of the gateway does not fit its schema.
+func (w *world) fits(c *till, message string) {
+	w.t.Helper()
+	var m struct {
+		ID     *int           `json:"id"`
+		Method string         `json:"method"`
+		Result jsontext.Value `json:"result"`
+	}
+	if err := json.Unmarshal([]byte(message), &m); err != nil {
+		w.t.Errorf("%s: %v", message, err)
+		return
+	}
+	file := "StCE_ErrorMessage.json"
+	switch {
+	case m.Method == "terminalNotification":
+		file = "StCN_terminalNotification.json"
+	case m.Method == "signatureVerificationRequest":
+		file = "StCR_verifySignature_Request.json"
+	case m.Method != "":
+		w.t.Errorf("%s: not a method of /pac", message)
+	case m.Result != nil:
+		method := c.methods[*m.ID]
+		if strings.HasPrefix(string(m.Result), `{"cancel`) {
+			method = "cancelTransaction"
+		}
+		msg, ok := spec.Default().ByMethod(spec.PAC, c.version, method)
+		if !ok {
+			w.t.Errorf("%s: answers the method %q", message, method)
+			return
+		}
+		sch, _ := msg.Schema(c.version, spec.KindResponse)
+		file = sch.File
+	}
+	faults, err := w.check.Check(c.version, file, []byte(message))
+	if err != nil {
+		w.t.Errorf("%s: %v", message, err)
+	}
+	for _, f := range faults {
+		w.t.Errorf("%s\ndoes not fit %s: %s %s %s", message, file, f.Pointer, f.Rule, f.Message)
+	}
+}
+
+func play(t *testing.T, text string) string {
+	w := newWorld(t, memory.New(), sim.Options{Seed: 1, Speed: 1})
+	var out []string
+	flush := func() {
+		synctest.Wait()
+		for _, name := range w.names {
+			c := w.tills[name]
+			for _, m := range c.take() {
+				w.fits(c, m)
+				if found := authCode.FindStringSubmatch(m); found != nil {
+					w.authCode = found[1]
+				}
+				out = append(out, name+"< "+shorten(m))
+			}
+			if c.shut != "" {
+				out = append(out, name+"< closed: "+c.shut)
+				c.shut = ""
+			}
+		}
+	}
+	flush()
+	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		first, rest, _ := strings.Cut(line, " ")
+		if strings.HasSuffix(first, "<") {
+			continue
+		}
+		out = append(out, line)
+		w.step(first, rest)
+		flush()
+	}
+	return strings.Join(out, "\n") + "\n"
+}
+
+// shorten leaves the lines of receipts out: package sim tests those.
+func shorten(message string) string {
+	for _, name := range []string{`"receiptLines":`, `"reportLines":`} {
+		start := strings.Index(message, name)
+		if start < 0 {
+			continue
+		}
+		start += len(name)
+		depth, end := 0, start
+		for i, r := range message[start:] {
+			switch r {
+			case '{', '[':
+				depth++
+			case '}', ']':
+				depth--
+			}
+			if depth == 0 {
+				end = start + i + 1
+				break
+			}
+		}
+		lines := message[start:end]
+		texts := strings.Count(lines, `"value"`)
+		word := fmt.Sprintf(`"%d lines"`, texts)
+		if strings.Contains(lines, `"DUPLICATE"`) {
+			word = fmt.Sprintf(`"%d lines, DUPLICATE"`, texts)
+		}
+		message = message[:start] + word + message[end:]
+	}
+	return message
+}
+
+func (w *world) step(first, rest string) {
+	w.t.Helper()
+	words := strings.Fields(rest)
+	switch {
+	case first == "", first == "#":
+	case first == "till":
+		w.connect(words[0], words[1])
+	case strings.HasSuffix(first, ">"):
+		w.tills[strings.TrimSuffix(first, ">")].sends(strings.ReplaceAll(rest, "$authCode", w.authCode))
+	case rest == "closes":
+		w.tills[first].sess.Ended(nil)
+	case first == "wait":
+		d, err := time.ParseDuration(rest)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		time.Sleep(d) // fake time: a synctest bubble
+	case first == "script":
+		w.machine(words[0]).Script(script(w.t, words[1:]))
+	case first == "cut":
+		w.machine(rest).CutLink()
+	case first == "restore":
+		w.machine(rest).RestoreLink()
+	case first == "power":
+		if err := w.machine(rest).PowerCycle(); err != nil {
+			w.t.Fatal(err)
+		}
+	case first == "restart":
+		w.g.Close()
+		for _, c := range w.tills {
+			c.sess.Ended(nil)
+		}
+		w.start(gateway.Limits{})
+	case first == "site":
+		w.setSite(words)
+	default:
+		w.t.Fatalf("scenario: unknown line %q", first+" "+rest)
+	}
+}
+
+func (w *world) machine(tid string) *sim.Machine {
+	w.t.Helper()
+	m, ok := w.park.Machine(txn.TID(tid))
+	if !ok {
+		w.t.Fatalf("no machine %q", tid)
+	}
+	return m
+}
+
+func (w *world) setSite(words []string) {
+	w.t.Helper()
+	s, err := gateway.FindSite(w.t.Context(), w.store, "demo")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, word := range words {
+		key, value, _ := strings.Cut(word, "=")
+		on, _ := strconv.ParseBool(value)
+		switch key {
+		case "strict":
+			s.Strict = on
+		case "rejectUnanswered":
+			s.RejectUnanswered = on
+		default:
+			w.t.Fatalf("no site setting %q", key)
+		}
+	}
+	if err := w.store.PutSite(w.t.Context(), s); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.g.Reload(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func script(t *testing.T, words []string) sim.Script {
+	t.Helper()
+	var s sim.Script
+	for _, word := range words {
+		key, value, _ := strings.Cut(word, "=")
+		switch key {
+		case "result":
+			s.Result = txn.Result(value)
+		case "entry":
+			s.Entry = txn.PaymentMethod(value)
+		case "cvm":
+			s.CVM = txn.CVM(value)
+		case "sameCard":
+			s.SameCard = true
+		case "loseReply":
+			s.LoseReply = true
+		default:
+			t.Fatalf("no script key %q", key)
+		}
+	}
+	return s
+}

@@ -1,0 +1,474 @@
+package gateway
+
+import (
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/time/rate"
+
+	"github.com/tillwire/tillwire/jsonrpc"
+	"github.com/tillwire/tillwire/money"
+	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/spec"
+	"github.com/tillwire/tillwire/txn"
+	"github.com/tillwire/tillwire/wire"
+)
+
+// A Session is one connection of a till. It sends nothing that was not asked
+// for: answers to its own requests, and the notifications and signature
+// questions of its own transactions.
+type Session struct {
+	g       *Gateway
+	site    *site
+	conn    Conn
+	key     string
+	version wire.Version
+	caller  txn.Caller
+	rate    rate.Limiter
+
+	mu         sync.Mutex
+	gone       bool
+	calls      []*call      // in flight
+	signatures []*signature // asked on this connection; those that are over stay a while
+	lastAsked  jsonrpc.ID   // numbers our own requests from 1
+}
+
+func newSession(t *Ticket, c Conn) *Session {
+	l := t.g.limits
+	return &Session{
+		g: t.g, site: t.site, conn: c, key: t.key, version: t.version, caller: t.caller,
+		rate: *rate.NewLimiter(rate.Limit(l.MessagesPerSecond), l.MessageBurst),
+	}
+}
+
+// Busy reports whether a transaction or report of this connection runs; such a
+// connection is not closed for want of pongs.
+func (s *Session) Busy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.calls) > 0
+}
+
+// Ended is told once when the connection is gone. What runs goes on.
+func (s *Session) Ended(err error) {
+	s.mu.Lock()
+	s.gone = true
+	left := len(s.calls)
+	s.calls, s.signatures = nil, nil
+	s.mu.Unlock()
+	s.site.leave(s)
+	s.g.metrics.sessions.WithLabelValues(s.caller.Face, s.version.String()).Dec()
+	if left > 0 {
+		s.g.log.Warn("a till went away with requests out; their outcomes are kept",
+			"site", s.site.settings.Load().ID, "requests", left, "error", err)
+	}
+}
+
+// A call is one request of a till that is not answered at once. Its methods do
+// nothing on a nil call, nor once the connection is gone.
+type call struct {
+	sess   *Session
+	id     jsonrpc.ID
+	method string
+}
+
+// waits reports whether the till is still there to hear the answer.
+func (c *call) waits() bool {
+	if c == nil {
+		return false
+	}
+	c.sess.mu.Lock()
+	defer c.sess.mu.Unlock()
+	return !c.sess.gone
+}
+
+// settled ends the call: its id is free again.
+func (c *call) settled() {
+	c.sess.mu.Lock()
+	defer c.sess.mu.Unlock()
+	for i, other := range c.sess.calls {
+		if other == c {
+			c.sess.calls = append(c.sess.calls[:i:i], c.sess.calls[i+1:]...)
+			return
+		}
+	}
+}
+
+func (c *call) result(m wire.Message) {
+	if c == nil {
+		return
+	}
+	c.settled()
+	c.sess.result(c.id, m)
+}
+
+func (c *call) fail(f *fault) {
+	if c == nil {
+		return
+	}
+	c.settled()
+	c.sess.fail(c.id, f)
+}
+
+func (c *call) payment(tid txn.TID, o txn.Outcome) {
+	if c != nil {
+		c.result(wirePayment(tid, o, c.sess.site.settings.Load().zone))
+	}
+}
+
+func (c *call) report(tid txn.TID, r report.Report) {
+	if c != nil {
+		c.result(wireReport(tid, r, c.sess.site.settings.Load().zone))
+	}
+}
+
+func (c *call) reportTimedOut(tid txn.TID, kind report.Type, cur money.Currency) {
+	if c != nil {
+		c.result(reportTimedOut(tid, kind, cur, c.sess.site.settings.Load().zone))
+	}
+}
+
+// notify sends a notification, unless the till's version has no word for it.
+func (c *call) notify(tid txn.TID, n txn.Notification) {
+	if c == nil || !notifiable(c.sess.version, n) {
+		return
+	}
+	c.sess.send(jsonrpc.AppendNotification(nil, wire.MethodTerminalNotification, wire.Encode(c.sess.version,
+		wire.TerminalNotification{NotificationValue: string(n), TerminalID: wire.TerminalID{TID: string(tid)}})))
+}
+
+// send takes a message as the encoders give it.
+func (s *Session) send(message []byte, err error) {
+	s.mu.Lock()
+	gone := s.gone
+	s.mu.Unlock()
+	if gone {
+		return
+	}
+	if err == nil {
+		err = s.conn.Send(message)
+	}
+	if err != nil {
+		s.g.log.Warn("a message was not sent", "remote", s.conn.RemoteAddr(), "error", err)
+	}
+}
+
+func (s *Session) result(id jsonrpc.ID, m wire.Message) {
+	s.send(jsonrpc.AppendResult(nil, id, wire.Encode(s.version, m)))
+}
+
+// fail sends an error about the request with that id, or about none (NoID).
+func (s *Session) fail(id jsonrpc.ID, f *fault) {
+	if f.noID {
+		id = jsonrpc.NoID
+	}
+	s.g.metrics.faults.WithLabelValues(strconv.Itoa(f.code)).Inc()
+	s.send(jsonrpc.AppendError(nil, id, &jsonrpc.Error{
+		Code: f.code, Message: strings.ToValidUTF8(f.message, "\uFFFD"), UserMessage: strings.ToValidUTF8(f.userMessage, "\uFFFD"),
+	}))
+}
+
+// Receive takes one message of the till. It is called by one goroutine at a
+// time, in the order of arrival, and does not wait for terminals.
+func (s *Session) Receive(data []byte) {
+	m, bad := jsonrpc.Decode(data)
+	if !s.rate.Allow() {
+		id := jsonrpc.NoID
+		if m.Kind == jsonrpc.Request {
+			id = s.usable(m.ID)
+		}
+		s.fail(id, limitReached(strconv.FormatFloat(s.g.limits.MessagesPerSecond, 'f', -1, 64)+" messages a second on one connection"))
+		return
+	}
+	if bad != nil {
+		s.malformed(m, bad)
+		return
+	}
+	if !s.tolerate(m) {
+		return
+	}
+	switch m.Kind {
+	case jsonrpc.Request:
+		s.request(m)
+	case jsonrpc.Notification:
+		// Tills have nothing to notify: what lacks an id is a broken request.
+		s.fail(jsonrpc.NoID, &fault{code: spec.CodeInvalidRequest, message: "Invalid Request: /id is required", noID: true})
+	case jsonrpc.Response:
+		s.signatureResponse(m)
+	case jsonrpc.ErrorResponse:
+		if m.ID == jsonrpc.NoID {
+			// It answers nothing, and an error about an error could go on for ever.
+			s.g.log.Warn("a till sent an error", "remote", s.conn.RemoteAddr(), "code", m.Error.Code)
+			return
+		}
+		s.signatureResponse(m)
+	case jsonrpc.Invalid: // has a fault
+	}
+}
+
+// malformed answers what is no message at all.
+func (s *Session) malformed(m jsonrpc.Message, bad *jsonrpc.Fault) {
+	id := s.usable(bad.ID)
+	if bad.Answer {
+		id = jsonrpc.NoID
+	}
+	if bad.Code == spec.CodeInvalidParams && !slices.Contains(wire.Methods(s.version), m.Method) {
+		s.fail(id, methodNotFound(m.Method)) // which comes first
+		return
+	}
+	s.fail(id, &fault{code: bad.Code, message: bad.Message})
+}
+
+// usable returns the id for an error, or none where a request in flight has it:
+// a till with one constant id must not read its running sale as refused.
+func (s *Session) usable(id jsonrpc.ID) jsonrpc.ID {
+	if s.flies(id) {
+		return jsonrpc.NoID
+	}
+	return id
+}
+
+func (s *Session) flies(id jsonrpc.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.calls {
+		if c.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+// tolerate deals with unknown members of the envelope. It reports whether the
+// message may be served.
+func (s *Session) tolerate(m jsonrpc.Message) bool {
+	var devs []wire.Deviation
+	for _, pointer := range m.Unknown {
+		devs = append(devs, wire.Deviation{Pointer: pointer, Rule: wire.RuleAdditional, Text: pointer + " is not allowed here"})
+	}
+	f := s.deviations(devs)
+	if f == nil {
+		return true
+	}
+	if m.Kind == jsonrpc.Request {
+		s.fail(s.usable(m.ID), f)
+	} else {
+		s.fail(jsonrpc.NoID, f)
+	}
+	return false
+}
+
+// deviations records what a message has beyond the contract; on a strict site
+// the first of them is a fault.
+func (s *Session) deviations(devs []wire.Deviation) *fault {
+	if len(devs) == 0 {
+		return nil
+	}
+	s.g.metrics.deviations.Add(float64(len(devs)))
+	if s.site.settings.Load().Strict {
+		return invalidParams(devs[0].Fault())
+	}
+	if s.g.log.Enabled(s.g.ctx, slog.LevelDebug) {
+		for _, d := range devs {
+			s.g.log.Debug("deviation tolerated", "site", s.site.settings.Load().ID, "pointer", d.Pointer, "rule", d.Rule)
+		}
+	}
+	return nil
+}
+
+// servedInFlight are the methods that are served under an id in flight.
+func servedInFlight(method string) bool {
+	switch method {
+	case wire.MethodCancelTransaction, wire.MethodConnectedTerminals, wire.MethodTerminalDetails, wire.MethodTerminalsDetails:
+		return true
+	}
+	return false
+}
+
+// request serves one request: checks in the order of the contract, section 2.
+func (s *Session) request(m jsonrpc.Message) {
+	s.g.metrics.requests.WithLabelValues(methodName(s.version, m.Method)).Inc()
+	if !servedInFlight(m.Method) && s.flies(m.ID) {
+		s.fail(jsonrpc.NoID, inFlight(strconv.Itoa(int(m.ID))))
+		return
+	}
+	var f *fault
+	kind, isTransaction := wire.TransactionType(s.version, m.Method)
+	reportKind, isReport := wire.ReportType(m.Method)
+	switch {
+	case isTransaction:
+		f = s.performTransaction(m, txn.Type(kind))
+	case isReport:
+		f = s.report(m, report.Type(reportKind))
+	case m.Method == wire.MethodConnectedTerminals:
+		f = s.connectedTerminals(m)
+	case m.Method == wire.TerminalDetailsMethod(s.version):
+		f = s.terminalDetails(m)
+	case m.Method == wire.MethodCancelTransaction:
+		f = s.cancelTransaction(m)
+	case m.Method == wire.MethodDuplicate:
+		f = s.duplicate(m)
+	default:
+		f = methodNotFound(m.Method)
+	}
+	if f != nil {
+		s.fail(s.usable(m.ID), f)
+	}
+}
+
+// accept makes a call of a request that is answered later. It returns a fault
+// when the gateway takes no more.
+func (s *Session) accept(m jsonrpc.Message) (*call, *fault) {
+	if s.g.Stopping() {
+		return nil, stopping()
+	}
+	if err := s.g.store.Healthy(); err != nil {
+		s.g.log.Error("a request was refused: the journal cannot take it", "error", err)
+		return nil, storage(err)
+	}
+	c := &call{sess: s, id: m.ID, method: m.Method}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.calls) >= s.g.limits.InFlight {
+		return nil, limitReached(strconv.Itoa(s.g.limits.InFlight) + " requests in flight on one connection")
+	}
+	s.calls = append(s.calls, c)
+	return c, nil
+}
+
+// connectedActor finds the terminal that a till named.
+func (s *Session) connectedActor(tid string) (*actor, *fault) {
+	a := s.g.find(s.site, txn.TID(tid))
+	if a == nil || !a.view.Load().Connected {
+		return nil, unavailable(txn.TID(tid))
+	}
+	return a, nil
+}
+
+// A signature is a question to the till about a transaction's signature.
+type signature struct {
+	id   jsonrpc.ID // of our request
+	t    *transaction
+	call *call
+	over string // why it is over: answered, late; empty while it is open
+}
+
+const (
+	sigAnswered = "answered"
+	sigLapsed   = "lapsed"
+	// sigsKept bounds how many questions that are over are remembered, to tell a
+	// late answer from one that answers nothing.
+	sigsKept = 64
+)
+
+// askSignature sends the question.
+func (c *call) askSignature(t *transaction) {
+	if c == nil {
+		return
+	}
+	s := c.sess
+	s.mu.Lock()
+	if s.gone {
+		s.mu.Unlock()
+		return
+	}
+	s.lastAsked = s.lastAsked%jsonrpc.MaxID + 1
+	id := s.lastAsked
+	if len(s.signatures) >= sigsKept {
+		for i, old := range s.signatures {
+			if old.over != "" {
+				s.signatures = append(s.signatures[:i:i], s.signatures[i+1:]...)
+				break
+			}
+		}
+	}
+	s.signatures = append(s.signatures, &signature{id: id, t: t, call: c})
+	s.mu.Unlock()
+	limit := s.site.settings.Load().limits[spec.TimerSignature]
+	s.send(jsonrpc.AppendRequest(nil, id, wire.MethodVerifySignature,
+		wire.Encode(s.version, wireSignature(t.a.tid, *t.txn.Wish, limit.Seconds()))))
+}
+
+// signatureLapsed closes the question: an answer from now on is late.
+func (c *call) signatureLapsed(t *transaction) { c.closeSignature(t, sigLapsed) }
+
+func (c *call) closeSignature(t *transaction, why string) {
+	if c == nil {
+		return
+	}
+	c.sess.mu.Lock()
+	defer c.sess.mu.Unlock()
+	for _, sig := range c.sess.signatures {
+		if sig.t == t && sig.over == "" {
+			sig.over = why
+		}
+	}
+}
+
+// signatureResponse is a till's answer to one of our requests; signature
+// questions are all that we ask on /pac.
+func (s *Session) signatureResponse(m jsonrpc.Message) {
+	sig := s.matchSignature(m.ID)
+	id := strconv.Itoa(int(m.ID))
+	switch {
+	case sig == nil:
+		s.fail(jsonrpc.NoID, aboutAnswer(spec.CodeUnexpectedResponse, spec.MessageUnknownAnswer, id))
+		return
+	case sig.over == sigLapsed:
+		s.lapse(sig, sigAnswered) // a second late answer is a second answer
+		s.fail(jsonrpc.NoID, aboutAnswer(spec.CodeRequestTimedOut, spec.MessageLateAnswer, id))
+		return
+	case sig.over == sigAnswered:
+		s.fail(jsonrpc.NoID, aboutAnswer(spec.CodeUnexpectedResponse, spec.MessageSecondAnswer, id))
+		return
+	}
+	if m.Kind == jsonrpc.ErrorResponse {
+		s.fail(jsonrpc.NoID, &fault{code: spec.CodeInvalidParams, message: "Invalid params: /result is required; an error decides nothing about a signature", noID: true})
+		return
+	}
+	accepted, devs, bad := wire.DecodeVerifySignatureResponse(m.Result)
+	f := s.deviations(devs)
+	if bad != nil {
+		f = invalidParams(bad)
+	}
+	if f != nil {
+		s.fail(jsonrpc.NoID, f)
+		return
+	}
+	s.lapse(sig, sigAnswered)
+	sig.t.a.do(func() { sig.t.signatureAnswered(accepted) })
+}
+
+func (s *Session) lapse(sig *signature, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sig.over = why
+}
+
+// matchSignature finds the question that an answer is for: by its own id, or,
+// while exactly one is open, by id 1 or the id of the transaction (the
+// contract, section 2).
+func (s *Session) matchSignature(id jsonrpc.ID) *signature {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var open, own *signature
+	n := 0
+	for _, sig := range s.signatures {
+		if sig.id == id {
+			own = sig
+		}
+		if sig.over == "" {
+			open, n = sig, n+1
+		}
+	}
+	if own != nil && (own.over == "" || n == 0) {
+		return own
+	}
+	if n == 1 && (id == 1 || id == open.call.id) {
+		return open
+	}
+	return own
+}

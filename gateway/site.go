@@ -1,0 +1,92 @@
+package gateway
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tillwire/tillwire/txn"
+)
+
+// A site is one shop: its terminals and the tills that are connected. Every
+// lookup of a till's request starts here, so that no till sees another site.
+type site struct {
+	settings atomic.Pointer[settings]
+
+	mu       sync.RWMutex
+	actors   map[string]*actor // by foldTID
+	order    []*actor
+	sessions map[*Session]struct{}
+}
+
+func newSite(s *settings) *site {
+	n := &site{actors: map[string]*actor{}, sessions: map[*Session]struct{}{}}
+	n.settings.Store(s)
+	return n
+}
+
+// foldTID makes names of terminals alike without regard to case. Real TIDs are
+// digits; virtual ones are matched so by the contract, section 12.
+func foldTID(t txn.TID) string { return strings.ToUpper(string(t)) }
+
+func (s *site) actor(tid txn.TID) *actor {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.actors[foldTID(tid)]
+}
+
+func (s *site) actorList() []*actor {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.order)
+}
+
+// adopt adds an actor unless one of that name is there; it returns the one
+// that is.
+func (s *site) adopt(a *actor) (*actor, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known, ok := s.actors[foldTID(a.tid)]; ok {
+		return known, false
+	}
+	s.actors[foldTID(a.tid)] = a
+	s.order = append(s.order, a)
+	return a, true
+}
+
+// join adds a session if the site has room for it.
+func (s *site) join(sess *Session, most int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.sessions) >= most {
+		return false
+	}
+	s.sessions[sess] = struct{}{}
+	return true
+}
+
+func (s *site) leave(sess *Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, sess)
+}
+
+func (s *site) full(most int) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.sessions) >= most
+}
+
+// sessionsOf returns the sessions whose key's id passes the test, or all.
+func (s *site) sessionsOf(key func(id string) bool) []*Session {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var out []*Session
+	for sess := range s.sessions {
+		if key == nil || key(sess.key) {
+			out = append(out, sess)
+		}
+	}
+	return out
+}

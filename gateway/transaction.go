@@ -1,0 +1,573 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/terminal"
+	"github.com/tillwire/tillwire/txn"
+)
+
+// A transaction is one txn.Transaction on its way: its state, its stream in
+// the journal, who waits for it, its timers, and what was done of what is due.
+// It belongs to its actor's goroutine.
+type transaction struct {
+	a    *actor
+	txn  txn.Transaction
+	led  ledger
+	call *call // the till that waits; nil when nobody does
+	done map[txn.Effect]bool
+
+	deadline  *time.Timer
+	signature *time.Timer
+	flush     *time.Timer
+
+	started     bool // TRANSACTION_STARTED went out
+	deciding    bool // the terminal was told about the signature and has yet to confirm it
+	cancelling  bool // ATTEMPTING_CANCEL went out
+	refused     bool // and UNABLE_TO_CANCEL
+	cancelReply []func(cancelled bool)
+	askAgain    time.Duration // backoff
+	failures    int           // of recording the end
+}
+
+const (
+	// noteDelay is how long a record that may wait waits for one that must not.
+	noteDelay = 250 * time.Millisecond
+	// firstAsk and lastAsk bound the backoff of questions to a terminal.
+	firstAsk = time.Second
+	lastAsk  = time.Minute
+	// recordAgain is the pause before an end that could not be recorded is
+	// tried again.
+	recordAgain = 500 * time.Millisecond
+)
+
+func (t *transaction) requestID() txn.RequestID { return t.txn.ID }
+
+// begin records the request with its dispatch, in one append, and then does
+// what is due. When it returns an error nothing was kept and nobody was told.
+func (t *transaction) begin(ctx context.Context, accepted txn.Accepted) error {
+	now := time.Now().UTC()
+	accepted.At = now
+	next, err := txn.Replay(accepted, txn.Dispatched{At: now})
+	if err != nil {
+		return err
+	}
+	t.led = ledger{store: t.a.g.store, stream: accepted.ID}
+	if err := t.led.commit(ctx, journal.TxnHead(next), txnRecord(accepted), txnRecord(txn.Dispatched{At: now})); err != nil {
+		return err
+	}
+	t.txn = next
+	t.a.open(t)
+	t.limit(t.remaining())
+	// Through the mailbox: a cancel that came during the append is seen first.
+	t.a.do(t.advance)
+	return nil
+}
+
+// remaining is what is left until TIMED_OUT is told. The journal's timestamps
+// are clamped, so that a clock that was set cannot stretch it.
+func (t *transaction) remaining() time.Duration {
+	name := "transaction"
+	if t.txn.Request.CardholderNotPresent {
+		name = "transactionNotPresent"
+	}
+	limit := t.a.site.settings.Load().limits[name]
+	return min(max(limit-time.Since(t.txn.DispatchedAt), 0), limit)
+}
+
+func (t *transaction) limit(d time.Duration) { t.deadline = t.a.after(d, t.timedOut) }
+
+// note applies an event that need not be on disk before the next step. It
+// reports whether the event was legal.
+func (t *transaction) note(e txn.Event) bool {
+	next, err := txn.Apply(t.txn, e)
+	if err != nil {
+		t.a.g.log.Warn("event refused", "error", err)
+		return false
+	}
+	t.txn = next
+	t.led.note(txnRecord(e))
+	if t.flush == nil {
+		t.flush = t.a.after(noteDelay, t.flushNotes)
+	}
+	return true
+}
+
+func (t *transaction) flushNotes() {
+	t.flush = nil
+	if _, open := t.a.works[t.txn.ID]; !open || len(t.led.notes) == 0 {
+		return
+	}
+	if err := t.led.commit(t.a.g.ctx, journal.TxnHead(t.txn)); err != nil {
+		t.a.g.log.Error("notes could not be recorded yet", "request", t.txn.ID, "error", err)
+		t.flush = t.a.after(recordAgain, t.flushNotes)
+	}
+}
+
+// record applies an event that must be on disk before the next step.
+func (t *transaction) record(e txn.Event) error {
+	next, err := txn.Apply(t.txn, e)
+	if err != nil {
+		return err
+	}
+	if err := t.led.commit(t.a.g.ctx, journal.TxnHead(next), txnRecord(e)); err != nil {
+		return err
+	}
+	t.txn = next
+	return nil
+}
+
+// advance does what is due and was not done yet.
+func (t *transaction) advance() {
+	for _, e := range txn.Due(t.txn) {
+		if t.done[e] || (!t.a.connected() && forTerminal(e)) {
+			continue
+		}
+		if t.done == nil {
+			t.done = map[txn.Effect]bool{}
+		}
+		t.done[e] = true
+		t.perform(e)
+	}
+}
+
+// forTerminal reports whether an effect needs the terminal's link.
+func forTerminal(e txn.Effect) bool {
+	switch e.(type) {
+	case txn.StartTerminal, txn.CancelTerminal, txn.AskTerminal, txn.AnswerTerminal:
+		return true
+	default:
+		return false
+	}
+}
+
+func (t *transaction) perform(e txn.Effect) {
+	switch e := e.(type) {
+	case txn.StartTerminal:
+		t.start()
+	case txn.CancelTerminal:
+		t.a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
+			if err := term.Cancel(ctx, t.txn.ID); err != nil {
+				t.a.do(func() { t.notified(txn.UnableToCancel) })
+			}
+		})
+	case txn.AskTerminal:
+		t.a.ask(t)
+	case txn.AskSignature:
+		t.askSignature()
+	case txn.AnswerTerminal:
+		t.answerTerminal(e.Accepted)
+	case txn.AcknowledgeTerminal:
+		t.a.acknowledge(t.txn.ID)
+	case txn.TellTill: // told by end, in the append that records it
+	}
+}
+
+// start tells the terminal.
+func (t *transaction) start() {
+	req := terminal.Request{ID: t.txn.ID, Txn: t.txn.Request}
+	limit := t.a.site.settings.Load().limits["terminalAccepts"]
+	t.a.call(limit, func(ctx context.Context, term terminal.Terminal) {
+		err := term.Start(ctx, req)
+		t.a.do(func() { t.startAnswered(err) })
+	})
+}
+
+func (t *transaction) startAnswered(err error) {
+	var refused *terminal.RefusedError
+	switch {
+	case t.txn.State == txn.Finished:
+	case err == nil:
+		t.begun()
+		t.advance()
+	case t.txn.Started: // its events were faster, and say otherwise
+	case errors.As(err, &refused):
+		t.end(txn.NeverRan{Reason: txn.Refused}, unsupported(t.a.tid, refused))
+	case errors.Is(err, terminal.ErrBusy):
+		t.end(txn.NeverRan{Reason: txn.WasBusy}, nil)
+	case errors.Is(err, terminal.ErrNotDelivered):
+		t.end(txn.NeverRan{Reason: txn.NotDelivered}, nil)
+	default: // it may have arrived
+		t.a.g.log.Warn("terminal did not say whether it took a start", "tid", t.a.tid, "request", t.txn.ID, "error", err)
+		t.lost()
+		t.advance()
+	}
+}
+
+// begun is called with anything that shows that the terminal took the request.
+func (t *transaction) begun() {
+	if !t.txn.Started && !t.note(txn.Started{}) {
+		return
+	}
+	if !t.started && t.txn.Told == txn.ToldNothing {
+		t.started = true
+		t.tell(txn.TransactionStarted)
+	}
+}
+
+// tell notes a notification and sends it to the till that waits.
+func (t *transaction) tell(n txn.Notification) {
+	if t.txn.Told != txn.ToldNothing {
+		return // it was given its answer; nothing follows that
+	}
+	t.call.notify(t.a.tid, n)
+	t.note(txn.Notified{Value: n, At: time.Now().UTC()})
+	if n == txn.UnableToCancel {
+		t.refused = true
+		t.replyCancels(false)
+	}
+}
+
+// notified is progress told by the terminal.
+func (t *transaction) notified(n txn.Notification) {
+	switch n {
+	case txn.TransactionStarted, txn.TransactionFinished, txn.AttemptingCancel:
+		return // the gateway's own to say
+	}
+	if (n == txn.Cancelling || n == txn.UnableToCancel) && (!t.cancelling || t.refused) {
+		return // nobody asked, or it was said already
+	}
+	t.begun()
+	t.decided(nil)
+	t.tell(n)
+}
+
+// cancel is the wish of some till of the site. The reply was sent before.
+func (t *transaction) cancel() {
+	if t.cancelling {
+		return
+	}
+	t.cancelling = true
+	if !t.note(txn.CancelWished{At: time.Now().UTC()}) {
+		return
+	}
+	t.tell(txn.AttemptingCancel)
+	switch {
+	case t.txn.State == txn.AtTerminal && !t.txn.Started && !t.done[txn.StartTerminal{}]:
+		t.tell(txn.Cancelling)
+		t.end(txn.NeverRan{Reason: txn.Withdrawn}, nil)
+	case t.txn.State == txn.Signing, t.txn.SignatureBy != "":
+		t.tell(txn.UnableToCancel)
+	default:
+		t.advance()
+	}
+}
+
+// signatureWanted is the terminal's question to the cashier.
+func (t *transaction) signatureWanted(w txn.SignatureWish) {
+	t.begun()
+	first := t.txn.Wish == nil
+	if !t.note(txn.SignatureWanted{Wish: maskedWish(w), At: time.Now().UTC()}) {
+		return
+	}
+	if t.cancelling && !t.refused {
+		t.tell(txn.UnableToCancel) // the wish never reached the terminal; now it is too late
+	}
+	if first {
+		t.signature = t.a.after(t.a.site.settings.Load().limits["signature"], t.signatureTimedOut)
+	}
+	t.advance()
+}
+
+// askSignature puts the question to the till, in the order of the contract,
+// section 4.1.
+func (t *transaction) askSignature() {
+	t.tell(txn.SignatureVerification)
+	if t.txn.Told == txn.ToldNothing {
+		t.call.askSignature(t)
+	}
+	t.tell(txn.SignatureInProgress)
+}
+
+// signatureAnswered is the cashier's word.
+func (t *transaction) signatureAnswered(accepted bool) { t.decide(accepted, txn.ByTill) }
+
+// decide records what was decided on the signature, then tells the terminal.
+func (t *transaction) decide(accepted bool, by txn.SignatureBy) {
+	e := txn.SignatureAnswered{Accepted: accepted, By: by, At: time.Now().UTC()}
+	if _, err := txn.Apply(t.txn, e); err != nil {
+		return // it was decided already, or the transaction has ended
+	}
+	if err := t.record(e); err != nil {
+		t.a.g.log.Error("a signature answer could not be recorded yet", "request", t.txn.ID, "error", err)
+		t.a.after(recordAgain, func() { t.decide(accepted, by) })
+		return
+	}
+	t.signature.Stop()
+	t.advance()
+}
+
+// signatureTimedOut is the limit: silence accepts, unless the site says
+// otherwise.
+func (t *transaction) signatureTimedOut() {
+	if t.txn.SignatureBy != "" || t.txn.State == txn.Finished {
+		return
+	}
+	accepted := !t.a.site.settings.Load().RejectUnanswered
+	t.call.signatureLapsed(t)
+	t.tell(txn.SignatureTimeout)
+	t.a.g.metrics.signatureTimeouts.Inc()
+	t.a.g.log.Warn("nobody verified a signature in time", "tid", t.a.tid, "request", t.txn.ID, "accepted", accepted)
+	t.decide(accepted, txn.ByTimeout)
+}
+
+// answerTerminal passes the decision on the signature on.
+func (t *transaction) answerTerminal(accepted bool) {
+	t.deciding = true
+	t.a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
+		err := term.AnswerSignature(ctx, t.txn.ID, accepted)
+		t.a.do(func() { t.decided(err) })
+	})
+}
+
+// decided says once how the signature check ended: with the terminal's
+// confirmation, or with anything it says next.
+func (t *transaction) decided(err error) {
+	if !t.deciding {
+		return
+	}
+	t.deciding = false
+	if err == nil {
+		t.tell(txn.SignatureCompleted)
+		return
+	}
+	t.a.g.log.Warn("terminal did not take the answer on a signature", "tid", t.a.tid, "request", t.txn.ID, "error", err)
+	t.tell(txn.SignatureCouldNotComplete)
+	if t.txn.State == txn.AtTerminal {
+		t.lost()
+		t.advance()
+	}
+}
+
+// lost is told when the link is gone with the transaction.
+func (t *transaction) lost() {
+	if t.txn.State == txn.AtTerminal || t.txn.State == txn.Signing {
+		t.note(txn.LinkLost{At: time.Now().UTC()})
+	}
+	t.forget()
+}
+
+// forget makes what the old link was told due again.
+func (t *transaction) forget() {
+	t.deciding = false
+	delete(t.done, txn.AskTerminal{})
+	delete(t.done, txn.CancelTerminal{})
+	delete(t.done, txn.AnswerTerminal{Accepted: true})
+	delete(t.done, txn.AnswerTerminal{Accepted: false})
+}
+
+// returned is told when the link is back.
+func (t *transaction) returned() {
+	t.forget()
+	t.askAgain = 0
+	if t.txn.State == txn.AtTerminal || t.txn.State == txn.Signing {
+		t.note(txn.LinkLost{At: time.Now().UTC()})
+	}
+	t.advance()
+}
+
+// answered is the terminal's answer to what became of it.
+func (t *transaction) answered(ans terminal.Answer) {
+	switch ans.Kind {
+	case terminal.Final:
+		if ans.Outcome != nil {
+			t.ended(*ans.Outcome)
+			return
+		}
+		t.unanswered()
+	case terminal.InProgress:
+		t.a.hold(t)
+		if t.txn.State == txn.Unresolved {
+			t.note(txn.Resumed{At: time.Now().UTC()})
+			delete(t.done, txn.AskTerminal{})
+		}
+		t.begun()
+		t.advance()
+		t.askLater()
+	case terminal.NeverRan:
+		t.end(txn.NeverRan{Reason: txn.Fenced}, nil)
+	case terminal.CannotTell:
+		if t.txn.State != txn.Unresolved {
+			t.note(txn.CouldNotTell{At: time.Now().UTC()})
+		}
+		if t.a.restarted {
+			t.timedOut() // it will not learn it any more
+		}
+		t.a.release(t)
+		t.askLater()
+	}
+}
+
+// unanswered is told when the terminal did not answer.
+func (t *transaction) unanswered() {
+	if t.txn.Told != txn.ToldNothing {
+		t.a.release(t)
+	}
+	t.askLater()
+}
+
+// askLater asks again after a pause that grows.
+func (t *transaction) askLater() {
+	t.askAgain = min(max(2*t.askAgain, firstAsk), lastAsk)
+	link := t.a.link
+	t.a.after(t.askAgain, func() {
+		if _, open := t.a.works[t.txn.ID]; open && t.a.link == link && t.asks() {
+			t.a.ask(t)
+		}
+	})
+}
+
+// asks reports whether the terminal should be asked without being connected
+// anew: while the outcome is unresolved, or the till has given up.
+func (t *transaction) asks() bool {
+	return t.txn.State == txn.Unresolved || t.txn.Told != txn.ToldNothing
+}
+
+// timedOut is the limit: TIMED_OUT is told, the truth is still sought.
+func (t *transaction) timedOut() {
+	if t.txn.State == txn.Finished || t.txn.Told != txn.ToldNothing {
+		return
+	}
+	now := time.Now().UTC()
+	t.note(txn.Notified{Value: txn.TransactionFinished, At: now})
+	e := txn.Answered{Told: txn.ToldTimedOut, At: now}
+	if err := t.record(e); err != nil {
+		// TIMED_OUT claims nothing, so it may be told unrecorded; it is noted for
+		// when there is space again.
+		t.a.g.log.Error("TIMED_OUT is told before it could be recorded", "request", t.txn.ID, "error", err)
+		t.note(e)
+	}
+	t.a.g.metrics.outcome(t.txn, txn.TimedOut)
+	t.a.g.log.Warn("no outcome in time", "tid", t.a.tid, "request", t.txn.ID)
+	t.a.release(t)
+	if t.a.connected() {
+		t.a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
+			if err := term.Cancel(ctx, t.txn.ID); err != nil {
+				t.a.g.log.Warn("terminal did not take a cancel", "tid", t.a.tid, "request", t.txn.ID, "error", err)
+			}
+		})
+		t.a.ask(t)
+	}
+	t.a.publish()
+	t.call.signatureLapsed(t)
+	t.call.notify(t.a.tid, txn.TransactionFinished)
+	t.call.payment(t.a.tid, attempted(t.txn, txn.TimedOut))
+	t.replyCancels(false)
+	t.call = nil
+}
+
+// ended is the terminal's final word. One that says TIMED_OUT is none.
+func (t *transaction) ended(o txn.Outcome) {
+	if o.Result == txn.TimedOut {
+		t.a.acknowledge(t.txn.ID)
+		t.answered(terminal.Answer{Kind: terminal.CannotTell})
+		t.timedOut()
+		return
+	}
+	t.begun()
+	t.decided(nil)
+	t.end(txn.Ended{Outcome: masked(o)}, nil)
+}
+
+// end records how it ended together with what the till is told, then tells it,
+// then lets the terminal forget. While it cannot be recorded nobody hears of
+// it; it is tried again, and the limit goes on running.
+func (t *transaction) end(e txn.Event, f *fault) {
+	now := time.Now().UTC()
+	switch ev := e.(type) {
+	case txn.Ended:
+		ev.At = now
+		e = ev
+	case txn.NeverRan:
+		ev.At = now
+		e = ev
+	default: // it bears its time
+	}
+	next, err := txn.Apply(t.txn, e)
+	if err != nil {
+		t.a.g.log.Warn("event refused", "error", err)
+		return
+	}
+	records := []journal.Record{txnRecord(e)}
+	fresh := next.Told == txn.ToldNothing
+	if fresh {
+		fin := txn.Notified{Value: txn.TransactionFinished, At: now}
+		answer := txn.Answered{Told: t.toldFor(next), At: now}
+		if answer.Told == txn.ToldResult {
+			records = append(records, txnRecord(fin))
+		}
+		if next, err = txn.Apply(next, answer); err != nil {
+			t.a.g.log.Error("event refused", "error", err)
+			return
+		}
+		records = append(records, txnRecord(answer))
+	}
+	if err := t.led.commit(t.a.g.ctx, journal.TxnHead(next), records...); err != nil {
+		t.failures++
+		t.a.g.log.Error("an end could not be recorded yet", "request", t.txn.ID, "tries", t.failures, "error", err)
+		t.a.after(recordAgain, func() {
+			if t.txn.State != txn.Finished {
+				t.end(e, f)
+			}
+		})
+		return
+	}
+	t.txn = next
+	t.stop()
+	t.a.closed(t)
+	t.call.signatureLapsed(t)
+	t.a.g.metrics.outcome(next, resultOf(next))
+	if next.Late() {
+		t.a.g.metrics.late.Inc()
+		t.a.g.log.Warn("the outcome came after TIMED_OUT was told", "tid", t.a.tid, "request", next.ID, "result", resultOf(next))
+	}
+	switch {
+	case !fresh:
+	case next.Told == txn.ToldError:
+		t.call.fail(t.faultFor(f))
+	default:
+		t.call.notify(t.a.tid, txn.TransactionFinished)
+		t.call.payment(t.a.tid, paymentOf(next))
+	}
+	t.replyCancels(resultOf(next) == txn.Cancelled)
+	t.advance()
+}
+
+// toldFor says what the till is given: an error where it waits and the
+// terminal certainly took nothing, a result in all other cases.
+func (t *transaction) toldFor(next txn.Transaction) txn.Told {
+	if next.NotRun == "" || next.NotRun == txn.Withdrawn || t.started || !t.call.waits() {
+		return txn.ToldResult
+	}
+	return txn.ToldError
+}
+
+func (t *transaction) faultFor(f *fault) *fault {
+	switch {
+	case f != nil:
+		return f
+	case t.txn.NotRun == txn.WasBusy:
+		return busy(t.a.tid)
+	default:
+		return notTaken(t.a.tid)
+	}
+}
+
+// replyCancels answers the v0 cancels that wait.
+func (t *transaction) replyCancels(cancelled bool) {
+	for _, reply := range t.cancelReply {
+		reply(cancelled)
+	}
+	t.cancelReply = nil
+}
+
+func (t *transaction) stop() {
+	for _, timer := range []*time.Timer{t.deadline, t.signature, t.flush} {
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+}
