@@ -160,19 +160,19 @@ func (a *actor) ask(w work) {
 		return // it is asked when it is back
 	}
 	a.asking++
-	link := a.link
+	link, id := a.link, w.requestID()
 	a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
-		ans, err := term.Query(ctx, w.requestID())
+		ans, err := term.Query(ctx, id)
 		a.do(func() {
 			if a.link != link {
 				return
 			}
 			a.asking--
-			if _, open := a.works[w.requestID()]; !open {
+			if _, open := a.works[id]; !open {
 				return
 			}
 			if err != nil {
-				a.g.log.Warn("terminal did not answer a query", "site", a.site.settings.Load().ID, "tid", a.tid, "request", w.requestID(), "error", err)
+				a.g.log.Warn("terminal did not answer a query", "site", a.site.settings.Load().ID, "tid", a.tid, "request", id, "error", err)
 				w.unanswered()
 				return
 			}

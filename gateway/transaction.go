@@ -149,8 +149,9 @@ func (t *transaction) perform(e txn.Effect) {
 	case txn.StartTerminal:
 		t.start()
 	case txn.CancelTerminal:
+		id := t.txn.ID
 		t.a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
-			if err := term.Cancel(ctx, t.txn.ID); err != nil {
+			if err := term.Cancel(ctx, id); err != nil {
 				t.a.do(func() { t.notified(txn.UnableToCancel) })
 			}
 		})
@@ -317,8 +318,9 @@ func (t *transaction) signatureTimedOut() {
 // answerTerminal passes the decision on the signature on.
 func (t *transaction) answerTerminal(accepted bool) {
 	t.deciding = true
+	id := t.txn.ID
 	t.a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
-		err := term.AnswerSignature(ctx, t.txn.ID, accepted)
+		err := term.AnswerSignature(ctx, id, accepted)
 		t.a.do(func() { t.decided(err) })
 	})
 }
@@ -444,9 +446,10 @@ func (t *transaction) timedOut() {
 	t.a.g.log.Warn("no outcome in time", "tid", t.a.tid, "request", t.txn.ID)
 	t.a.release(t)
 	if t.a.connected() {
+		id := t.txn.ID
 		t.a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
-			if err := term.Cancel(ctx, t.txn.ID); err != nil {
-				t.a.g.log.Warn("terminal did not take a cancel", "tid", t.a.tid, "request", t.txn.ID, "error", err)
+			if err := term.Cancel(ctx, id); err != nil {
+				t.a.g.log.Warn("terminal did not take a cancel", "tid", t.a.tid, "request", id, "error", err)
 			}
 		})
 		t.a.ask(t)
