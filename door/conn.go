@@ -54,7 +54,7 @@ func (c *conn) open(a admission) (err error) {
 			code, reason = ws.Policy, r.UserMessage
 		}
 		c.ws.StartClose(code, reason)
-		return err
+		return &ws.CloseError{Code: code, Err: err}
 	}
 	c.session = s
 	c.opened.Store(true)
@@ -64,8 +64,7 @@ func (c *conn) open(a admission) (err error) {
 
 // receive hands one message to the session.
 func (c *conn) receive(message []byte) {
-	var err error
-	defer c.rescue(&err)
+	defer c.rescue(nil)
 	c.session.Receive(message)
 	// A till that asks without reading the answers waits here, and after a
 	// while is closed.
@@ -73,8 +72,9 @@ func (c *conn) receive(message []byte) {
 }
 
 // ended sees the connection out: nothing more will be received.
-func (c *conn) ended(why error) {
+func (c *conn) ended(err error) {
 	defer c.door.leave(c)
+	why := silenced(err)
 	if c.opened.Load() {
 		c.tell(why)
 	}
@@ -82,47 +82,55 @@ func (c *conn) ended(why error) {
 	c.report(why)
 }
 
+// silenced is the reason for the end without the words that the till put into
+// its close frame: some software puts the text of an error there, URI and key
+// included.
+func silenced(err error) *ws.CloseError {
+	closed, ok := errors.AsType[*ws.CloseError](err)
+	if !ok {
+		return &ws.CloseError{Code: ws.Internal, Err: err}
+	}
+	if closed.Remote && closed.Err == nil && closed.Reason != "" {
+		quiet := *closed
+		quiet.Reason = ""
+		return &quiet
+	}
+	return closed
+}
+
 // tell says to the session that it is over.
-func (c *conn) tell(why error) {
-	var err error
-	defer c.rescue(&err)
+func (c *conn) tell(why *ws.CloseError) {
+	defer c.rescue(nil)
 	c.session.Ended(why)
 }
 
 // rescue keeps a panic that one till has provoked from the others: its
-// connection is closed with 1011, and *err says so.
+// connection is closed with 1011, and *err says so if there is one.
 func (c *conn) rescue(err *error) {
 	p := recover()
 	if p == nil {
 		return
 	}
-	*err = fmt.Errorf("panic: %v", p)
+	if err != nil {
+		*err = fmt.Errorf("panic: %v", p)
+	}
 	c.door.log.Error("panic on a connection", "site", c.site, "key", c.key, "remote", c.remote, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	c.ws.StartClose(ws.Internal, "the gateway failed")
 }
 
-// report logs the end. Words that the till put into its close frame are left
-// out: some software puts the text of an error there, URI and key included. A
-// code of 1001 after a long quiet is a till whose pings stayed unanswered.
-func (c *conn) report(err error) {
-	attrs := []any{"site", c.site, "key", c.key, "remote", c.remote}
-	closed, ok := errors.AsType[*ws.CloseError](c.ws.Err())
-	if !ok {
-		closed = &ws.CloseError{Code: ws.Abnormal, Err: err}
-	}
-	by, reason := "gateway", closed.Reason
-	if closed.Remote {
+// report logs the end. A code of 1001 from the till after a long quiet is one
+// whose pings stayed unanswered.
+func (c *conn) report(why *ws.CloseError) {
+	by := "gateway"
+	if why.Remote {
 		by = "till"
-		if closed.Err == nil {
-			reason = ""
-		}
 	}
-	attrs = append(attrs, "code", int(closed.Code), "by", by)
-	if reason != "" {
-		attrs = append(attrs, "reason", reason)
+	attrs := []any{"site", c.site, "key", c.key, "remote", c.remote, "code", int(why.Code), "by", by}
+	if why.Reason != "" {
+		attrs = append(attrs, "reason", why.Reason)
 	}
-	if closed.Err != nil {
-		attrs = append(attrs, "error", closed.Err)
+	if why.Err != nil {
+		attrs = append(attrs, "error", why.Err)
 	}
 	c.door.log.Info("connection closed", append(attrs, "quiet", time.Since(c.ws.LastSeen()).Round(time.Millisecond).String())...)
 }

@@ -31,8 +31,12 @@ func TestConversation(t *testing.T) {
 		t.Errorf("RemoteAddr %q", got)
 	}
 	_ = c.Close(websocket.StatusNormalClosure, "bye")
-	if closed, ok := errors.AsType[*ws.CloseError](take(t, sess.ended)); !ok || closed.Code != ws.Normal || !closed.Remote {
-		t.Errorf("the session ended with %+v", closed)
+	err := take(t, sess.ended)
+	if closed, ok := errors.AsType[*ws.CloseError](err); !ok || closed.Code != ws.Normal || !closed.Remote {
+		t.Errorf("the session ended with %v", err)
+	}
+	if strings.Contains(err.Error(), "bye") {
+		t.Errorf("the till's words are in the error: %v", err)
 	}
 }
 
