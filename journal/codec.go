@@ -48,7 +48,7 @@ func EncodeTxn(e txn.Event, at time.Time) Record {
 	at = utc(at)
 	switch e := e.(type) {
 	case txn.Accepted:
-		return encode(kindAccepted, at, acceptedForm{e.ID, e.Site, e.TID, requestForm(e.Request), callerForm(e.Caller), own(e.At, at)})
+		return encode(kindAccepted, at, acceptedForm{e.ID, e.Site, e.TID, requestForm(e.Request), callerForm(e.Caller), e.Deviations, own(e.At, at)})
 	case txn.Dispatched:
 		return encodeTimed(kindDispatched, at, e.At)
 	case txn.Started:
@@ -60,7 +60,7 @@ func EncodeTxn(e txn.Event, at time.Time) Record {
 	case txn.SignatureWanted:
 		return encode(kindSignatureWanted, at, wantedForm{formWish(e.Wish), own(e.At, at)})
 	case txn.SignatureAnswered:
-		return encode(kindSignatureAnswered, at, signedForm{e.Accepted, e.By, own(e.At, at)})
+		return encode(kindSignatureAnswered, at, signedForm{e.Accepted, e.By, e.Deviations, own(e.At, at)})
 	case txn.LinkLost:
 		return encodeTimed(kindLinkLost, at, e.At)
 	case txn.Restarted:
@@ -94,7 +94,7 @@ func DecodeTxn(r Record) (txn.Event, error) {
 		f, err := decode[acceptedForm](r)
 		return txn.Accepted{
 			ID: f.ID, Site: f.Site, TID: f.TID, Request: txn.Request(f.Request), Caller: txn.Caller(f.Caller),
-			At: when(f.At, r.At),
+			Deviations: f.Devs, At: when(f.At, r.At),
 		}, err
 	case kindDispatched:
 		at, err := decodeTimed(r)
@@ -113,7 +113,7 @@ func DecodeTxn(r Record) (txn.Event, error) {
 		return txn.SignatureWanted{Wish: f.Wish.wish(), At: when(f.At, r.At)}, err
 	case kindSignatureAnswered:
 		f, err := decode[signedForm](r)
-		return txn.SignatureAnswered{Accepted: f.Accepted, By: f.By, At: when(f.At, r.At)}, err
+		return txn.SignatureAnswered{Accepted: f.Accepted, By: f.By, Deviations: f.Devs, At: when(f.At, r.At)}, err
 	case kindLinkLost:
 		at, err := decodeTimed(r)
 		return txn.LinkLost{At: at}, err
@@ -166,7 +166,7 @@ func EncodeReport(e report.Event, at time.Time) Record {
 	at = utc(at)
 	switch e := e.(type) {
 	case report.Dispatched:
-		return encode(kindReportDispatched, at, reportDispatchedForm{e.ID, e.Site, e.TID, e.Type, own(e.At, at)})
+		return encode(kindReportDispatched, at, reportDispatchedForm{e.ID, e.Site, e.TID, e.Type, e.Deviations, own(e.At, at)})
 	case report.Interrupted:
 		return encodeTimed(kindReportInterrupted, at, e.At)
 	case report.Made:
@@ -185,7 +185,7 @@ func DecodeReport(r Record) (report.Event, error) {
 	switch r.Kind {
 	case kindReportDispatched:
 		f, err := decode[reportDispatchedForm](r)
-		return report.Dispatched{ID: f.ID, Site: f.Site, TID: f.TID, Type: f.Type, At: when(f.At, r.At)}, err
+		return report.Dispatched{ID: f.ID, Site: f.Site, TID: f.TID, Type: f.Type, Deviations: f.Devs, At: when(f.At, r.At)}, err
 	case kindReportInterrupted:
 		at, err := decodeTimed(r)
 		return report.Interrupted{At: at}, err

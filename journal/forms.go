@@ -15,9 +15,10 @@ import (
 // the other, and a field added over there does not compile here.
 
 // A timed is an event that has nothing but its time. At is absent when it is
-// the record's own time, here and in every other form.
+// the record's own time, here and in every other form. (Absent is nil, which
+// omitempty drops; omitzero would drop a zero time as well.)
 type timed struct {
-	At *time.Time `json:"at,omitzero"`
+	At *time.Time `json:"at,omitempty"`
 }
 
 type acceptedForm struct {
@@ -26,7 +27,8 @@ type acceptedForm struct {
 	TID     txn.TID       `json:"tid"`
 	Request requestForm   `json:"request"`
 	Caller  callerForm    `json:"caller,omitzero"`
-	At      *time.Time    `json:"at,omitzero"`
+	Devs    []string      `json:"deviations,omitempty"`
+	At      *time.Time    `json:"at,omitempty"`
 }
 
 type requestForm struct {
@@ -49,12 +51,12 @@ type callerForm struct {
 
 type notifiedForm struct {
 	Value txn.Notification `json:"value"`
-	At    *time.Time       `json:"at,omitzero"`
+	At    *time.Time       `json:"at,omitempty"`
 }
 
 type wantedForm struct {
 	Wish wishForm   `json:"wish"`
-	At   *time.Time `json:"at,omitzero"`
+	At   *time.Time `json:"at,omitempty"`
 }
 
 type wishForm struct {
@@ -70,12 +72,13 @@ type wishForm struct {
 type signedForm struct {
 	Accepted bool            `json:"accepted"`
 	By       txn.SignatureBy `json:"by"`
-	At       *time.Time      `json:"at,omitzero"`
+	Devs     []string        `json:"deviations,omitempty"`
+	At       *time.Time      `json:"at,omitempty"`
 }
 
 type outcomeEventForm struct {
 	Outcome outcomeForm `json:"outcome"`
-	At      *time.Time  `json:"at,omitzero"`
+	At      *time.Time  `json:"at,omitempty"`
 }
 
 type outcomeForm struct {
@@ -115,17 +118,17 @@ type lineForm struct {
 
 type neverRanForm struct {
 	Reason txn.Reason `json:"reason"`
-	At     *time.Time `json:"at,omitzero"`
+	At     *time.Time `json:"at,omitempty"`
 }
 
 type answeredForm struct {
 	Told txn.Told   `json:"told"`
-	At   *time.Time `json:"at,omitzero"`
+	At   *time.Time `json:"at,omitempty"`
 }
 
 type resolvedForm struct {
 	Resolution resolutionForm `json:"resolution"`
-	At         *time.Time     `json:"at,omitzero"`
+	At         *time.Time     `json:"at,omitempty"`
 }
 
 type resolutionForm struct {
@@ -139,17 +142,18 @@ type reportDispatchedForm struct {
 	Site string      `json:"site"`
 	TID  string      `json:"tid"`
 	Type report.Type `json:"type"`
-	At   *time.Time  `json:"at,omitzero"`
+	Devs []string    `json:"deviations,omitempty"`
+	At   *time.Time  `json:"at,omitempty"`
 }
 
 type madeForm struct {
 	Report reportForm `json:"report"`
-	At     *time.Time `json:"at,omitzero"`
+	At     *time.Time `json:"at,omitempty"`
 }
 
 type notMadeForm struct {
 	Reason string     `json:"reason"`
-	At     *time.Time `json:"at,omitzero"`
+	At     *time.Time `json:"at,omitempty"`
 }
 
 type reportForm struct {

@@ -1,0 +1,409 @@
+package journal_test
+
+import (
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/money"
+	"github.com/tillwire/tillwire/receipt"
+	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/txn"
+)
+
+// times are any that the forms keep, the zero time among them.
+func times() *rapid.Generator[time.Time] {
+	return rapid.Custom(func(t *rapid.T) time.Time {
+		if rapid.Bool().Draw(t, "zero") {
+			return time.Time{}
+		}
+		sec := rapid.Int64Range(0, 250_000_000_000).Draw(t, "seconds")
+		return time.Unix(sec, rapid.Int64Range(0, 999_999_999).Draw(t, "nanoseconds")).UTC()
+	})
+}
+
+// values makes events of one type, any of their fields' values among them.
+func values[E any]() func(*rapid.T) any {
+	lineTypes := append(receipt.TerminalTypes(), receipt.EPOSTypes()...)
+	g := rapid.MakeCustom[E](rapid.MakeConfig{Types: map[reflect.Type]*rapid.Generator[any]{
+		reflect.TypeFor[time.Time]():        times().AsAny(),
+		reflect.TypeFor[receipt.LineType](): rapid.SampledFrom(lineTypes).AsAny(),
+	}})
+	return func(t *rapid.T) any { return g.Draw(t, "event") }
+}
+
+func txnEvents() map[string]func(*rapid.T) any {
+	return map[string]func(*rapid.T) any{
+		"Accepted":          values[txn.Accepted](),
+		"Dispatched":        values[txn.Dispatched](),
+		"Started":           func(*rapid.T) any { return txn.Started{} },
+		"Notified":          values[txn.Notified](),
+		"CancelWished":      values[txn.CancelWished](),
+		"SignatureWanted":   values[txn.SignatureWanted](),
+		"SignatureAnswered": values[txn.SignatureAnswered](),
+		"LinkLost":          values[txn.LinkLost](),
+		"Restarted":         values[txn.Restarted](),
+		"Resumed":           values[txn.Resumed](),
+		"CouldNotTell":      values[txn.CouldNotTell](),
+		"Ended":             values[txn.Ended](),
+		"NeverRan":          values[txn.NeverRan](),
+		"Answered":          values[txn.Answered](),
+		"Resolved":          values[txn.Resolved](),
+		"Contradicted":      values[txn.Contradicted](),
+	}
+}
+
+func reportEvents() map[string]func(*rapid.T) any {
+	return map[string]func(*rapid.T) any{
+		"Dispatched":  values[report.Dispatched](),
+		"Interrupted": values[report.Interrupted](),
+		"Made":        values[report.Made](),
+		"GaveUp":      values[report.GaveUp](),
+		"NotMade":     values[report.NotMade](),
+	}
+}
+
+// declared returns the names of the types in a package that are events.
+func declared(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, name := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Name.Name == "event" && fn.Recv != nil {
+				names = append(names, fn.Recv.List[0].Type.(*ast.Ident).Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestEveryEventRoundTrips(t *testing.T) {
+	for _, c := range []struct {
+		pack   string
+		events map[string]func(*rapid.T) any
+		encode func(any, time.Time) journal.Record
+		decode func(journal.Record) (any, error)
+	}{
+		{
+			"txn", txnEvents(),
+			func(e any, at time.Time) journal.Record { return journal.EncodeTxn(e.(txn.Event), at) },
+			func(r journal.Record) (any, error) { return journal.DecodeTxn(r) },
+		},
+		{
+			"report", reportEvents(),
+			func(e any, at time.Time) journal.Record { return journal.EncodeReport(e.(report.Event), at) },
+			func(r journal.Record) (any, error) { return journal.DecodeReport(r) },
+		},
+	} {
+		if got, want := slices.Sorted(maps.Keys(c.events)), declared(t, c.pack); !slices.Equal(got, want) {
+			t.Errorf("%s: events under test %v, declared %v", c.pack, got, want)
+		}
+		kinds := map[string]string{}
+		for name, draw := range c.events {
+			t.Run(c.pack+"."+name, func(t *testing.T) {
+				rapid.Check(t, func(t *rapid.T) {
+					e, at := draw(t), times().Draw(t, "record's time")
+					r := c.encode(e, at)
+					if want := c.pack + "." + strings.ToLower(name[:1]) + name[1:]; r.Kind != want || r.Version != 1 || !r.At.Equal(at) {
+						t.Fatalf("record of kind %q version %d at %v, want %q", r.Kind, r.Version, r.At, want)
+					}
+					kinds[r.Kind] = name
+					got, err := c.decode(r)
+					if err != nil {
+						t.Fatalf("%v\n%s", err, r.Body)
+					}
+					if d := cmp.Diff(e, got); d != "" {
+						t.Fatalf("(-want +got)\n%s\n%s", d, r.Body)
+					}
+				})
+			})
+		}
+		if len(kinds) != len(c.events) {
+			t.Errorf("%s: %d kinds for %d events", c.pack, len(kinds), len(c.events))
+		}
+	}
+}
+
+func TestOrphanRoundTrips(t *testing.T) {
+	draw := values[journal.Orphan]()
+	rapid.Check(t, func(t *rapid.T) {
+		o, at := draw(t), times().Draw(t, "at")
+		got, err := journal.DecodeOrphan(journal.EncodeOrphan(o.(journal.Orphan), at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(o, any(got)); d != "" {
+			t.Fatalf("(-want +got)\n%s", d)
+		}
+	})
+}
+
+// TestForms holds what was written to disks once: these bytes are read for
+// ever, and version 1 is written like this for ever.
+func TestForms(t *testing.T) {
+	at := time.Date(2026, time.March, 14, 12, 0, 0, 5, time.UTC)
+	later := at.Add(time.Second)
+	for _, c := range []struct {
+		e    txn.Event
+		want string
+	}{
+		{
+			txn.Accepted{
+				ID: "r1", Site: "shop", TID: "1001", At: at, Caller: txn.Caller{Face: "pac"},
+				Request: txn.Request{Type: txn.Sale, Currency: money.GBP, Amount: 1250, Cashback: 500},
+			},
+			`{"id":"r1","site":"shop","tid":"1001","request":{"type":"SALE","currency":"GBP","amount":1250,"cashback":500},"caller":{"face":"pac"}}`,
+		},
+		{txn.Dispatched{At: at}, `{}`},
+		{txn.Dispatched{At: later}, `{"at":"2026-03-14T12:00:01.000000005Z"}`},
+		{txn.Dispatched{}, `{"at":"0001-01-01T00:00:00Z"}`},
+		{txn.Started{}, `{}`},
+		{txn.Notified{Value: "INSERT_CARD", At: at}, `{"value":"INSERT_CARD"}`},
+		{txn.Notified{Value: "A\"B", At: later}, `{"value":"A\"B","at":"2026-03-14T12:00:01.000000005Z"}`},
+		{txn.SignatureAnswered{Accepted: true, By: txn.ByTill, At: at}, `{"accepted":true,"by":"till"}`},
+		{
+			txn.Ended{At: at, Outcome: txn.Outcome{
+				Type: txn.Sale, Result: txn.Declined, Currency: money.EUR, Base: 1 << 60, PAN: "************1234",
+				Receipts: receipt.Copies{Merchant: []receipt.Line{
+					{Type: receipt.Text, Value: "SALE", Format: []receipt.Format{receipt.Bold}}, {Type: receipt.TicketFeed},
+				}},
+			}},
+			`{"outcome":{"type":"SALE","result":"DECLINED","currency":"EUR","base":1152921504606846976,"pan":"************1234",` +
+				`"merchant":[{"f":["BOLD"],"v":"SALE"},{"t":"TICKET_FEED"}]}}`,
+		},
+		{txn.NeverRan{Reason: txn.Fenced, At: at}, `{"reason":"fenced"}`},
+		{txn.Answered{Told: txn.ToldTimedOut, At: at}, `{"told":"timedOut"}`},
+	} {
+		r := journal.EncodeTxn(c.e, at)
+		if string(r.Body) != c.want {
+			t.Errorf("%T\n got %s\nwant %s", c.e, r.Body, c.want)
+		}
+	}
+}
+
+func TestCardNumbersAreMasked(t *testing.T) {
+	const pan = "4111111111111111"
+	line := []receipt.Line{{Type: receipt.Text, Value: "CARD " + pan}, {Type: receipt.Text, Value: "4111 1111 1111 1111"}}
+	o := txn.Outcome{PAN: pan, Receipts: receipt.Copies{Merchant: line, Customer: line}}
+	for _, r := range []journal.Record{
+		journal.EncodeTxn(txn.Ended{Outcome: o}, time.Time{}),
+		journal.EncodeTxn(txn.Contradicted{Outcome: o}, time.Time{}),
+		journal.EncodeTxn(txn.SignatureWanted{Wish: txn.SignatureWish{PAN: pan, Merchant: line}}, time.Time{}),
+		journal.EncodeTxn(txn.Resolved{Resolution: txn.Resolution{Reason: "card " + pan + " was charged"}}, time.Time{}),
+		journal.EncodeReport(report.Made{Report: report.Report{Lines: line}}, time.Time{}),
+		journal.EncodeReport(report.NotMade{Reason: pan}, time.Time{}),
+		journal.EncodeOrphan(journal.Orphan{Outcome: &o, Report: &report.Report{Lines: line}}, time.Time{}),
+	} {
+		body := string(r.Body)
+		if strings.Contains(body, pan[:12]) || strings.Contains(body, "4111 1111") || !strings.Contains(body, "1111") {
+			t.Errorf("%s: %s", r.Kind, body)
+		}
+	}
+	if o.PAN != pan || line[0].Value != "CARD "+pan {
+		t.Error("the event itself was changed")
+	}
+}
+
+func TestWhatAnyClockSaysIsKept(t *testing.T) {
+	for _, at := range []time.Time{
+		time.Date(12026, time.January, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(-5, time.January, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(9999, time.December, 31, 23, 59, 59, 0, time.FixedZone("west", -3600)),
+		time.Now(),
+	} {
+		r := journal.EncodeTxn(txn.Ended{Outcome: txn.Outcome{Time: at, Label: "\xff"}, At: at}, at)
+		e, err := journal.DecodeTxn(r)
+		if err != nil {
+			t.Errorf("%v: %v", at, err)
+			continue
+		}
+		if got := e.(txn.Ended).Outcome; got.Time.Location() != time.UTC || got.Label != "\uFFFD" {
+			t.Errorf("%v: %v, label %q", at, got.Time, got.Label)
+		}
+	}
+}
+
+func TestRefusedRecords(t *testing.T) {
+	for name, c := range map[string]struct {
+		r     journal.Record
+		newer bool
+	}{
+		"unknown kind":   {journal.Record{Kind: "txn.vanished", Version: 1, Body: []byte(`{}`)}, false},
+		"newer":          {journal.Record{Kind: "txn.started", Version: 2, Body: []byte(`{}`)}, true},
+		"no version":     {journal.Record{Kind: "txn.started", Body: []byte(`{}`)}, false},
+		"unknown member": {journal.Record{Kind: "txn.started", Version: 1, Body: []byte(`{"x":1}`)}, false},
+		"twice":          {journal.Record{Kind: "txn.answered", Version: 1, Body: []byte(`{"told":"error","told":"result"}`)}, false},
+		"a float":        {journal.Record{Kind: "txn.ended", Version: 1, Body: []byte(`{"outcome":{"base":12.5}}`)}, false},
+		"other case":     {journal.Record{Kind: "txn.answered", Version: 1, Body: []byte(`{"Told":"error"}`)}, false},
+		"not JSON":       {journal.Record{Kind: "txn.started", Version: 1, Body: []byte(`{`)}, false},
+		"empty":          {journal.Record{Kind: "txn.started", Version: 1}, false},
+	} {
+		var newer *journal.NewerError
+		if _, err := journal.DecodeTxn(c.r); err == nil || errors.As(err, &newer) != c.newer {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := journal.ReplayTxn([]journal.Record{c.r}); err == nil || errors.As(err, &newer) != c.newer {
+			t.Errorf("%s, replayed: %v", name, err)
+		}
+	}
+	if _, err := journal.DecodeReport(journal.Record{Kind: "report.gaveUp", Version: 9}); !errors.As(err, new(*journal.NewerError)) {
+		t.Errorf("newer report: %v", err)
+	}
+	// The records are fine; the machine does not allow them.
+	if _, err := journal.ReplayTxn([]journal.Record{journal.EncodeTxn(txn.Started{}, time.Time{})}); !errors.As(err, new(*txn.IllegalMove)) {
+		t.Errorf("replay of a start alone: %v", err)
+	}
+}
+
+// FuzzDecode holds that no bytes make a decoder panic, and that what it takes
+// is kept whole when it is written again.
+func FuzzDecode(f *testing.F) {
+	outcome := txn.Outcome{Type: txn.Sale, Time: time.Unix(1, 0), PAN: "1234", Receipts: receipt.Copies{Merchant: []receipt.Line{{Value: "x"}}}}
+	made, _ := report.New(money.GBP).Add(report.Entry{Total: 1, Issuer: "VISA", Acquirer: "BANK"}).Make(report.EndOfDay, time.Unix(1, 0))
+	for _, r := range []journal.Record{
+		journal.EncodeTxn(txn.Accepted{ID: "r"}, time.Time{}),
+		journal.EncodeTxn(txn.Notified{Value: "x"}, time.Time{}),
+		journal.EncodeTxn(txn.SignatureWanted{}, time.Time{}),
+		journal.EncodeTxn(txn.Ended{Outcome: outcome}, time.Time{}),
+		journal.EncodeTxn(txn.Resolved{}, time.Time{}),
+		journal.EncodeReport(report.Made{Report: made}, time.Time{}),
+		journal.EncodeReport(report.NotMade{Reason: "x"}, time.Time{}),
+		journal.EncodeOrphan(journal.Orphan{Outcome: &outcome, Report: &made}, time.Time{}),
+	} {
+		f.Add(r.Kind, 1, int64(0), r.Body)
+	}
+	f.Fuzz(func(t *testing.T, kind string, version int, at int64, body []byte) {
+		r := journal.Record{Kind: kind, Version: version, At: time.Unix(at, 0), Body: body}
+		again := func(decode func(journal.Record) (any, error), encode func(any) journal.Record) {
+			e, err := decode(r)
+			if err != nil {
+				return
+			}
+			r2 := encode(e)
+			e2, err := decode(r2)
+			if err != nil {
+				t.Fatalf("%s\nwritten again as %s: %v", body, r2.Body, err)
+			}
+			if d := cmp.Diff(e, e2); d != "" {
+				t.Fatalf("%s\nwritten again as %s\n%s", body, r2.Body, d)
+			}
+		}
+		again(func(r journal.Record) (any, error) { return journal.DecodeTxn(r) },
+			func(e any) journal.Record { return journal.EncodeTxn(e.(txn.Event), r.At) })
+		again(func(r journal.Record) (any, error) { return journal.DecodeReport(r) },
+			func(e any) journal.Record { return journal.EncodeReport(e.(report.Event), r.At) })
+		again(func(r journal.Record) (any, error) { return journal.DecodeOrphan(r) },
+			func(e any) journal.Record { return journal.EncodeOrphan(e.(journal.Orphan), r.At) })
+	})
+}
+
+func TestHeads(t *testing.T) {
+	at := time.Date(2026, time.March, 14, 12, 0, 0, 0, time.UTC)
+	accepted := txn.Accepted{ID: "r1", Site: "shop", TID: "1001", At: at, Request: txn.Request{Type: txn.Sale, Currency: money.GBP, Amount: 1000, Cashback: 250}}
+	dispatched := txn.Dispatched{At: at.Add(time.Second)}
+	reversed := txn.Ended{Outcome: txn.Outcome{Type: txn.SaleReversal, Result: txn.Successful}}
+	base := journal.Head{
+		Stream: "r1", Kind: journal.TransactionStream, Site: "shop", TID: "1001", Type: "SALE", Open: true,
+		Minor: 1250, Currency: "GBP", AcceptedAt: at, DispatchedAt: dispatched.At, Counts: true,
+	}
+	for _, c := range []struct {
+		name   string
+		events []txn.Event
+		change func(*journal.Head)
+	}{
+		{"requested", nil, func(h *journal.Head) { h.State, h.Counts, h.DispatchedAt = "requested", false, time.Time{} }},
+		{"at terminal", []txn.Event{dispatched}, func(h *journal.Head) { h.State = "atTerminal" }},
+		{"given up", []txn.Event{dispatched, txn.LinkLost{}, txn.Answered{Told: txn.ToldTimedOut}}, func(h *journal.Head) {
+			h.State, h.Told = "unresolved", "timedOut"
+		}},
+		{"reversed, not yet told", []txn.Event{dispatched, reversed}, func(h *journal.Head) {
+			h.State, h.Type, h.Result = "finished", "SALE_REVERSAL", "SUCCESSFUL"
+		}},
+		{"reversed", []txn.Event{dispatched, reversed, txn.Answered{Told: txn.ToldResult}}, func(h *journal.Head) {
+			h.State, h.Type, h.Result, h.Told, h.Open = "finished", "SALE_REVERSAL", "SUCCESSFUL", "result", false
+		}},
+		{"did not run, told as a result", []txn.Event{dispatched, txn.NeverRan{Reason: txn.Fenced}, txn.Answered{Told: txn.ToldResult}}, func(h *journal.Head) {
+			h.State, h.Told, h.Open = "finished", "result", false
+		}},
+		{"did not run, told as an error", []txn.Event{dispatched, txn.NeverRan{Reason: txn.WasBusy}, txn.Answered{Told: txn.ToldError}}, func(h *journal.Head) {
+			h.State, h.Told, h.Open, h.Counts = "finished", "error", false, false
+		}},
+		{"resolved", []txn.Event{dispatched, txn.LinkLost{}, txn.Answered{Told: txn.ToldTimedOut}, txn.Resolved{Resolution: txn.Resolution{Result: txn.Unsuccessful}}}, func(h *journal.Head) {
+			h.State, h.Told, h.Open, h.Result = "finished", "timedOut", false, "UNSUCCESSFUL"
+		}},
+		{
+			"resolved and contradicted",
+			[]txn.Event{
+				dispatched,
+				txn.LinkLost{},
+				txn.Answered{Told: txn.ToldTimedOut},
+				txn.Resolved{Resolution: txn.Resolution{Result: txn.Unsuccessful}},
+				txn.Contradicted{Outcome: txn.Outcome{Type: txn.Sale, Result: txn.Successful}},
+			},
+			func(h *journal.Head) {
+				h.State, h.Told, h.Open, h.Result = "finished", "timedOut", false, "SUCCESSFUL"
+			},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			events := append([]txn.Event{accepted}, c.events...)
+			tr, err := txn.Replay(events...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := base
+			c.change(&want)
+			if d := cmp.Diff(want, journal.TxnHead(tr)); d != "" {
+				t.Errorf("(-want +got)\n%s", d)
+			}
+			var records []journal.Record
+			for _, e := range events {
+				records = append(records, journal.EncodeTxn(e, at))
+			}
+			got, err := journal.HeadOf(journal.TransactionStream, records)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("from records (-want +got)\n%s", d)
+			}
+		})
+	}
+	for _, c := range []struct {
+		run  report.Run
+		open bool
+	}{
+		{report.Run{State: report.Asked}, true},
+		{report.Run{State: report.Unknown, Told: report.TimedOut}, true},
+		{report.Run{State: report.Finished, Failed: "busy"}, false},
+		{report.Run{State: report.Finished, Report: &report.Report{Result: report.Complete}}, false},
+	} {
+		if h := journal.ReportHead(c.run); h.Open != c.open || h.Counts {
+			t.Errorf("%+v: open %t, counts %t", c.run, h.Open, h.Counts)
+		}
+	}
+	if _, err := journal.HeadOf("visit", nil); err == nil {
+		t.Error("a head of an unknown kind of stream")
+	}
+}
