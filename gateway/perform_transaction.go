@@ -29,19 +29,19 @@ func (s *Session) performTransaction(m jsonrpc.Message, kind txn.Type) *fault {
 		return f
 	}
 	req := requestOf(kind, params)
-	a.do(func() { a.performTransaction(c, req) })
+	a.do(func() { a.performTransaction(c, req, tolerated(m, devs)) })
 	return nil
 }
 
 // performTransaction checks what only the terminal can say and begins.
-func (a *actor) performTransaction(c *call, req txn.Request) {
+func (a *actor) performTransaction(c *call, req txn.Request, deviations []string) {
 	if f := a.takes(func(caps terminal.Capabilities) *fault { return unable(a.tid, caps, c.method, req) }); f != nil {
 		c.fail(f)
 		return
 	}
 	t := &transaction{a: a, call: c}
 	err := t.begin(a.g.ctx, txn.Accepted{
-		ID: newRequestID(), Site: a.site.settings.Load().ID, TID: a.tid, Request: req, Caller: c.sess.caller,
+		ID: newRequestID(), Site: a.site.settings.Load().ID, TID: a.tid, Request: req, Caller: c.sess.caller, Deviations: deviations,
 	})
 	if err != nil {
 		a.g.log.Error("a request was refused: it could not be recorded", "tid", a.tid, "error", err)

@@ -34,11 +34,11 @@ func (s *Session) report(m jsonrpc.Message, kind report.Type) *fault {
 		c.settled()
 		return f
 	}
-	a.do(func() { a.report(c, kind) })
+	a.do(func() { a.report(c, kind, tolerated(m, devs)) })
 	return nil
 }
 
-func (a *actor) report(c *call, kind report.Type) {
+func (a *actor) report(c *call, kind report.Type, deviations []string) {
 	f := a.takes(func(caps terminal.Capabilities) *fault {
 		if !slices.Contains(caps.Reports, kind) {
 			return methodUnsupported(a.tid, c.method)
@@ -51,7 +51,7 @@ func (a *actor) report(c *call, kind report.Type) {
 	}
 	r := &reportRun{a: a, call: c, currency: a.term.Capabilities().Currency}
 	err := r.begin(a.g.ctx, report.Dispatched{
-		ID: string(newRequestID()), Site: string(a.site.settings.Load().ID), TID: string(a.tid), Type: kind,
+		ID: string(newRequestID()), Site: string(a.site.settings.Load().ID), TID: string(a.tid), Type: kind, Deviations: deviations,
 	})
 	if err != nil {
 		a.g.log.Error("a report was refused: it could not be recorded", "tid", a.tid, "error", err)

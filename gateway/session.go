@@ -245,11 +245,7 @@ func (s *Session) flies(id jsonrpc.ID) bool {
 // tolerate deals with unknown members of the envelope. It reports whether the
 // message may be served.
 func (s *Session) tolerate(m jsonrpc.Message) bool {
-	var devs []wire.Deviation
-	for _, pointer := range m.Unknown {
-		devs = append(devs, wire.Deviation{Pointer: pointer, Rule: wire.RuleAdditional, Text: pointer + " is not allowed here"})
-	}
-	f := s.deviations(devs)
+	f := s.deviations(unknownMembers(m))
 	if f == nil {
 		return true
 	}
@@ -261,7 +257,24 @@ func (s *Session) tolerate(m jsonrpc.Message) bool {
 	return false
 }
 
-// deviations records what a message has beyond the contract; on a strict site
+func unknownMembers(m jsonrpc.Message) []wire.Deviation {
+	var devs []wire.Deviation
+	for _, pointer := range m.Unknown {
+		devs = append(devs, wire.Deviation{Pointer: pointer, Rule: wire.RuleAdditional, Text: pointer + " is not allowed here"})
+	}
+	return devs
+}
+
+// tolerated says for the record what a message has beyond the contract.
+func tolerated(m jsonrpc.Message, params []wire.Deviation) []string {
+	var out []string
+	for _, d := range append(unknownMembers(m), params...) {
+		out = append(out, d.Text)
+	}
+	return out
+}
+
+// deviations counts what a message has beyond the contract; on a strict site
 // the first of them is a fault.
 func (s *Session) deviations(devs []wire.Deviation) *fault {
 	if len(devs) == 0 {
@@ -439,7 +452,7 @@ func (s *Session) signatureResponse(m jsonrpc.Message) {
 		return
 	}
 	s.lapse(sig, sigAnswered)
-	sig.t.a.do(func() { sig.t.signatureAnswered(accepted) })
+	sig.t.a.do(func() { sig.t.signatureAnswered(accepted, tolerated(m, devs)) })
 }
 
 func (s *Session) lapse(sig *signature, why string) {

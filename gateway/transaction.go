@@ -284,17 +284,19 @@ func (t *transaction) askSignature() {
 }
 
 // signatureAnswered is the cashier's word.
-func (t *transaction) signatureAnswered(accepted bool) { t.decide(accepted, txn.ByTill) }
+func (t *transaction) signatureAnswered(accepted bool, deviations []string) {
+	t.decide(txn.SignatureAnswered{Accepted: accepted, By: txn.ByTill, Deviations: deviations})
+}
 
 // decide records what was decided on the signature, then tells the terminal.
-func (t *transaction) decide(accepted bool, by txn.SignatureBy) {
-	e := txn.SignatureAnswered{Accepted: accepted, By: by, At: time.Now().UTC()}
+func (t *transaction) decide(e txn.SignatureAnswered) {
+	e.At = time.Now().UTC()
 	if _, err := txn.Apply(t.txn, e); err != nil {
 		return // it was decided already, or the transaction has ended
 	}
 	if err := t.record(e); err != nil {
 		t.a.g.log.Error("a signature answer could not be recorded yet", "request", t.txn.ID, "error", err)
-		t.a.after(recordAgain, func() { t.decide(accepted, by) })
+		t.a.after(recordAgain, func() { t.decide(e) })
 		return
 	}
 	t.signature.Stop()
@@ -312,7 +314,7 @@ func (t *transaction) signatureTimedOut() {
 	t.tell(txn.SignatureTimeout)
 	t.a.g.metrics.signatureTimeouts.Inc()
 	t.a.g.log.Warn("nobody verified a signature in time", "tid", t.a.tid, "request", t.txn.ID, "accepted", accepted)
-	t.decide(accepted, txn.ByTimeout)
+	t.decide(txn.SignatureAnswered{Accepted: accepted, By: txn.ByTimeout})
 }
 
 // answerTerminal passes the decision on the signature on.

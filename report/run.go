@@ -43,6 +43,7 @@ type (
 	Dispatched struct {
 		ID, Site, TID string
 		Type          Type
+		Deviations    []string // what was tolerated of the till's message
 		At            time.Time
 	}
 	// Interrupted: the link or the gateway was lost in between.

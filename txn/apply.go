@@ -19,7 +19,10 @@ type (
 		TID     TID
 		Request Request
 		Caller  Caller
-		At      time.Time
+		// Deviations are what was tolerated of the till's message, as in
+		// "/params/reference is not allowed here". They change nothing.
+		Deviations []string
+		At         time.Time
 	}
 	// Dispatched: the gateway is about to tell the terminal. On disk before it does.
 	Dispatched struct{ At time.Time }
@@ -39,9 +42,10 @@ type (
 	}
 	// SignatureAnswered: the signature was decided. On disk before the terminal hears it.
 	SignatureAnswered struct {
-		Accepted bool
-		By       SignatureBy
-		At       time.Time
+		Accepted   bool
+		By         SignatureBy
+		Deviations []string // of the till's answer
+		At         time.Time
 	}
 	// LinkLost: the terminal went away with the transaction.
 	LinkLost struct{ At time.Time }
