@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -87,11 +88,13 @@ func (c *Conn) StartClose(code Code, reason string) {
 	if !code.onWire() {
 		code = Normal
 	}
+	reason = strings.ToValidUTF8(reason, "?")
 	if len(reason) > maxReason {
-		reason = reason[:maxReason]
-		for !utf8.ValidString(reason) {
-			reason = reason[:len(reason)-1]
+		cut := maxReason
+		for !utf8.RuneStart(reason[cut]) {
+			cut--
 		}
+		reason = reason[:cut]
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -148,6 +151,10 @@ func (c *Conn) fail(code Code, reason string) *CloseError {
 	return c.err
 }
 
+// maxUnread is how many bytes of a peer that does not stop are thrown away
+// before it is cut off without having heard why.
+const maxUnread = 64 << 20
+
 // finish follows the close frame: shut our side, hear the peer out for a
 // bounded time, close. Closing earlier would let unread bytes turn into a
 // reset that can overtake our close frame.
@@ -159,7 +166,7 @@ func (c *Conn) finish() {
 	c.hearOut() // after a Read that waits: it sees the close, the end, or the deadline
 	if ok {
 		c.acquire()
-		_, _ = io.CopyN(io.Discard, c.nc, c.opt.MaxMessage)
+		_, _ = io.CopyN(io.Discard, c.nc, maxUnread)
 		c.release()
 	}
 	c.end(nil)

@@ -268,6 +268,7 @@ func TestCloseArguments(t *testing.T) {
 		{Policy, strings.Repeat("a", 200), Policy, strings.Repeat("a", 123)},
 		{Policy, strings.Repeat("\u20ac", 42), Policy, strings.Repeat("\u20ac", 41)},
 		{Policy, strings.Repeat("a", 122) + "\u20ac", Policy, strings.Repeat("a", 122)},
+		{Policy, "a\xffb" + strings.Repeat("\u20ac", 60), Policy, "a?b" + strings.Repeat("\u20ac", 40)},
 		{Abnormal, "x", Normal, "x"},
 		{0, "", Normal, ""},
 		{9999, "", Normal, ""},

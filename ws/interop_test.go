@@ -98,7 +98,7 @@ func TestTheirClientIsTold(t *testing.T) {
 		code websocket.StatusCode
 	}{
 		"binary":  {websocket.MessageBinary, "x", websocket.StatusUnsupportedData},
-		"too big": {websocket.MessageText, strings.Repeat("x", 2<<20), websocket.StatusMessageTooBig},
+		"too big": {websocket.MessageText, strings.Repeat("x", 20<<20), websocket.StatusMessageTooBig},
 		"UTF-8":   {websocket.MessageText, "\xff", websocket.StatusInvalidFramePayloadData},
 	} {
 		t.Run(name, func(t *testing.T) {
