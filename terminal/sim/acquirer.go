@@ -186,13 +186,13 @@ func (a *acquirer) reverse(tid txn.TID, id txn.TransactionID) error {
 	return a.write(b)
 }
 
-// heldOn finds the card whose first pre-authorisation has that code.
+// heldOn finds the card on which a pre-authorisation has that code.
 func (a *acquirer) heldOn(code string) (cardID, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := len(a.books) - 1; i >= 0; i-- {
 		b := a.books[i]
-		if b.Type == txn.PreAuth && strings.EqualFold(b.AuthCode, strings.TrimSpace(code)) && slices.Contains(a.holds[b.Card], i) {
+		if b.Type == txn.PreAuth && strings.EqualFold(b.AuthCode, strings.TrimSpace(code)) {
 			return b.Card, true
 		}
 	}

@@ -26,40 +26,80 @@ func reopen(t *testing.T, p *Park) *Park {
 }
 
 func TestMemorySurvives(t *testing.T) {
+	const many = 2*keepSeen + 3 // more ids than the memory file keeps
 	p := open(t, Options{Dir: t.TempDir(), Seed: 3})
 	d := connect(t, p, "VCMDEMOSIP0")
-	for i := range 3 * keepSeen { // more ids than the memory file keeps
+	for i := range many {
 		d.perform(txn.RequestID(fmt.Sprint(i)), sale(100))
 	}
 	held := d.perform("held", preAuth(4000))
 	d.start("untold", sale(700))
 	untold := d.ended("untold")
 	charges := p.Charges()
+	if mem := d.m.mem; len(mem.Seen) >= 2*keepSeen || mem.Spilled == 0 || mem.Spilled+len(mem.Seen) != many+2 {
+		t.Errorf("%d ids in the memory and %d in the file, of %d", len(mem.Seen), mem.Spilled, many+2)
+	}
 
 	p = reopen(t, p)
 	d = connect(t, p, "VCMDEMOSIP0")
 	if diff := cmp.Diff([]string{"came back restarted=true", "ended SUCCESSFUL"}, names(d.heard())); diff != "" {
 		t.Error(diff)
 	}
+	if diff := cmp.Diff([]string{"came back restarted=false", "ended SUCCESSFUL"}, names(connect(t, p, "VCMDEMOSIP0").heard())); diff != "" {
+		t.Error(diff)
+	}
+	d = connect(t, p, "VCMDEMOSIP0")
 	if got := d.ended("untold"); !txn.Same(got, untold) {
 		t.Errorf("told again: %+v, want %+v", got, untold)
 	}
 	if diff := cmp.Diff(charges, p.Charges()); diff != "" {
 		t.Error(diff)
 	}
-	for i := range 3 * keepSeen {
+	for i := range many {
 		d.start(txn.RequestID(fmt.Sprint(i)), sale(100))
 	}
 	if got := len(p.Charges()); got != len(charges) {
 		t.Errorf("%d charges, want %d", got, len(charges))
 	}
 	o := d.perform("completion", completion(4000, held.AuthCode))
-	if o.Result != txn.Successful || o.PAN != held.PAN || o.Number != fmt.Sprintf("%04d", 3*keepSeen+3) {
+	if o.Result != txn.Successful || o.PAN != held.PAN || o.Number != fmt.Sprintf("%04d", many+3) {
 		t.Errorf("got %+v", o)
 	}
 	r := d.print("x", report.XBalance)
-	if want := money.Minor(3*keepSeen*100 + 700 + 4000); r.Balances.TotalAmount != want || r.Balances.SalesCount != 3*keepSeen+2 {
+	if want := money.Minor(many*100 + 700 + 4000); r.Balances.TotalAmount != want || r.Balances.SalesCount != many+2 {
 		t.Errorf("totals %+v", r.Balances)
+	}
+
+	// A file of ids that lacks some is no memory: nothing would be fenced.
+	shut(t, p)
+	if err := os.Remove(d.m.path(seenSuffix)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(p.o); err == nil || !strings.Contains(err.Error(), seenSuffix) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// An answer on a signature that was taken stands, whatever comes.
+func TestAnswerSurvives(t *testing.T) {
+	for _, accepted := range []bool{true, false} {
+		p := open(t, Options{Dir: t.TempDir()})
+		d := connect(t, p, "VCMDEMOSIS0")
+		d.start("r", sale(100))
+		d.wanted("r")
+		dir := filepath.Join(t.TempDir(), "cut")
+		d.m.mu.Lock() // so that the transaction does not end meanwhile
+		err := d.m.answer("r", accepted)
+		copyDir(t, p.o.Dir, dir)
+		d.m.mu.Unlock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := d.ended("r")
+		got := connect(t, open(t, Options{Dir: dir}), "VCMDEMOSIS0").ended("r")
+		if !txn.Same(got, want) || (got.Result == txn.Successful) != accepted {
+			t.Errorf("accepted %v: %+v, want %+v", accepted, got, want)
+		}
 	}
 }
 

@@ -30,6 +30,13 @@ func (d *desk) cancel(id txn.RequestID) {
 	}
 }
 
+// running is what the machine does; nil when it is idle.
+func (d *desk) running() *run {
+	d.m.mu.Lock()
+	defer d.m.mu.Unlock()
+	return d.m.run
+}
+
 func (d *desk) answer(id txn.RequestID, accepted bool) {
 	d.t.Helper()
 	if err := d.AnswerSignature(ctx, id, accepted); err != nil {
@@ -87,6 +94,23 @@ func TestCancel(t *testing.T) {
 				t.Errorf("the next one is %+v", o)
 			}
 		})
+	}
+}
+
+// A wish that comes when everything is over but the telling is answered too.
+func TestCancelInTheLastInstant(t *testing.T) {
+	for result, want := range map[txn.Result][]string{
+		txn.Declined:  {"UNABLE_TO_CANCEL", "ended DECLINED"},
+		txn.Cancelled: {"ended CANCELLED"},
+	} {
+		d := connect(t, open(t, Options{}), "VCMDEMOSIP0")
+		r := newRun(d.m, current{ID: "r"}, Script{})
+		r.wish <- struct{}{}
+		r.finish(result)
+		r.off()
+		if diff := cmp.Diff(want, names(d.heard())); diff != "" {
+			t.Error(diff)
+		}
 	}
 }
 
@@ -160,7 +184,7 @@ func TestSignatureLimit(t *testing.T) {
 		d.m.CutLink()
 		time.Sleep(terminal.SignatureLimit - time.Nanosecond)
 		synctest.Wait()
-		if d.m.run == nil {
+		if d.running() == nil {
 			t.Error("gave up before the limit")
 		}
 		time.Sleep(time.Nanosecond)
@@ -405,6 +429,24 @@ func TestCompletionOnAnotherCard(t *testing.T) {
 	}
 }
 
+// What is held in one currency completes nothing in another.
+func TestHeldInAnotherCurrency(t *testing.T) {
+	p := open(t, Options{})
+	hold := Charge{TID: "VCMDEMOSIP0", TransactionID: "1", Type: txn.PreAuth, Currency: money.EUR, Amount: 100}
+	code, approved, err := p.bank.authorise(hold, cardID{}, "")
+	if err != nil || !approved {
+		t.Fatal(approved, err)
+	}
+	for c, want := range map[money.Currency]bool{money.GBP: false, money.EUR: true} {
+		if _, approved, err := p.bank.authorise(Charge{TID: "VCMDEMOSIP0", TransactionID: "in " + txn.TransactionID(c), Type: txn.Completion, Currency: c, Amount: 100}, cardID{}, code); err != nil || approved != want {
+			t.Errorf("%s: approved %v, %v", c, approved, err)
+		}
+	}
+	if _, _, err := p.bank.authorise(hold, cardID{}, ""); err == nil {
+		t.Error("the same transaction was authorised twice")
+	}
+}
+
 func TestAccountVerification(t *testing.T) {
 	p := open(t, Options{})
 	d := connect(t, p, "VCMDEMOSIP2")
@@ -583,6 +625,22 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// What still lay in an older link comes over no link.
+func TestEventsOfAnOlderLink(t *testing.T) {
+	p := open(t, Options{})
+	older := connect(t, p, "VCMDEMOSIP0")
+	older.m.mu.Lock()
+	older.m.enqueue(terminal.Notified{ID: "r", Value: PleaseWait})
+	older.m.mu.Unlock()
+	newer := connect(t, p, "VCMDEMOSIP0")
+	if got := older.heard(); len(got) != 0 {
+		t.Errorf("older: %v", names(got))
+	}
+	if diff := cmp.Diff([]string{"came back restarted=false"}, names(newer.heard())); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestCutLink(t *testing.T) {
 	p := open(t, Options{})
 	d := connect(t, p, "VCMDEMOSIP0")
@@ -602,7 +660,7 @@ func TestCutLink(t *testing.T) {
 			t.Errorf("%s went through", name)
 		}
 	}
-	done := d.m.run.done
+	done := d.running().done
 	close(until)
 	<-done
 	d.m.RestoreLink()
@@ -762,6 +820,33 @@ func TestMemoryThatCannotBeWritten(t *testing.T) {
 	}
 	if sum != 400 {
 		t.Errorf("taken %d, want 400", sum)
+	}
+}
+
+// Machines do not wait for each other, and the books have all of them.
+func TestManyMachines(t *testing.T) {
+	p := open(t, Options{Dir: t.TempDir()})
+	t.Run("all", func(t *testing.T) {
+		for _, tail := range []string{"SIP0", "SCD0", "SSN0", "SKN0", "VIP0", "DIP0"} {
+			t.Run(tail, func(t *testing.T) {
+				t.Parallel()
+				d := connect(t, p, txn.TID("VCMDEMO"+tail))
+				for i := range 5 {
+					d.perform(txn.RequestID(fmt.Sprint(tail, i)), sale(100))
+				}
+			})
+		}
+	})
+	stands, reversed := 0, 0
+	for _, c := range p.Charges() {
+		if c.Reversed {
+			reversed++
+		} else {
+			stands++
+		}
+	}
+	if stands != 20 || reversed != 5 {
+		t.Errorf("%d charges stand and %d are reversed, want 20 and 5", stands, reversed)
 	}
 }
 

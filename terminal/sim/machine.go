@@ -100,6 +100,9 @@ func (m *Machine) Connect(sink terminal.Sink) terminal.Terminal {
 
 // ready makes sure that the memory is on disk and nothing is half done in it.
 func (m *Machine) ready() error {
+	if m.park.ctx.Err() != nil {
+		return errClosed
+	}
 	if m.broken {
 		if err := m.wake(); err != nil {
 			return err

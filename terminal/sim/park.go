@@ -64,8 +64,8 @@ type Park struct {
 	machines map[txn.TID]*Machine
 }
 
-// ErrClosed says that the park was closed.
-var ErrClosed = errors.New("sim: the machines are switched off")
+// errClosed says that the park was closed.
+var errClosed = errors.New("sim: the machines are switched off")
 
 // Open switches a park on. Machines that have a memory under Dir wake like
 // machines that lost power: what was open in them is ended, and told once they

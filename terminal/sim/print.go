@@ -14,12 +14,12 @@ import (
 	"github.com/tillwire/tillwire/txn"
 )
 
-// A copy is one of the two receipts.
-type copyOf string
+// A side says for whom a receipt is, as it is headed.
+type side string
 
 const (
-	merchantCopy copyOf = "MERCHANT COPY"
-	customerCopy copyOf = "CUSTOMER COPY"
+	merchantCopy side = "MERCHANT COPY"
+	customerCopy side = "CUSTOMER COPY"
 )
 
 // receipts prints both copies of a finished transaction.
@@ -38,21 +38,21 @@ func (p *Park) wish(tid txn.TID, c current) txn.SignatureWish {
 }
 
 // slip prints one copy.
-func (p *Park) slip(tid txn.TID, o txn.Outcome, c copyOf) []receipt.Line {
+func (p *Park) slip(tid txn.TID, o txn.Outcome, to side) []receipt.Line {
 	b := p.head(tid)
-	b.Centred(string(c), receipt.Bold)
+	b.Centred(string(to), receipt.Bold)
 	b.Line(receipt.CarriageReturn)
 	if o.PAN != "" {
-		cardLines(b, o, c)
+		cardLines(b, o, to)
 	}
 	b.Text(typeText(o.Type), receipt.Bold)
 	amountLines(b, o)
 	b.Line(receipt.CarriageReturn)
-	resultLines(b, o, c)
+	resultLines(b, o, to)
 	b.Line(receipt.CarriageReturn)
 	b.Pair("TXN "+o.Number, "ID "+string(o.TransactionID))
 	b.Text(stamp(o.Time))
-	if c == customerCopy {
+	if to == customerCopy {
 		b.Line(receipt.SeparatorSingle)
 		b.Centred("PLEASE RETAIN FOR YOUR RECORDS")
 	}
@@ -79,7 +79,7 @@ func shortMID(mid string) string {
 	return mid
 }
 
-func cardLines(b *receipt.Builder, o txn.Outcome, c copyOf) {
+func cardLines(b *receipt.Builder, o txn.Outcome, to side) {
 	if o.Label != "" {
 		b.Text(o.Label)
 		b.Pair("AID", o.AID)
@@ -90,7 +90,7 @@ func cardLines(b *receipt.Builder, o txn.Outcome, c copyOf) {
 	if o.PANSequence != "" {
 		b.Pair("PAN SEQ", o.PANSequence)
 	}
-	if c == merchantCopy && o.Expiry != "" {
+	if to == merchantCopy && o.Expiry != "" {
 		b.Pair("EXPIRES", o.Expiry)
 	}
 	b.Line(receipt.CarriageReturn)
@@ -137,11 +137,11 @@ func amountLines(b *receipt.Builder, o txn.Outcome) {
 
 // resultLines say how it ended, and how the cardholder was verified if that
 // matters.
-func resultLines(b *receipt.Builder, o txn.Outcome, c copyOf) {
+func resultLines(b *receipt.Builder, o txn.Outcome, to side) {
 	switch o.Result {
 	case txn.Successful:
 		b.Text(cvmText(o.CVM))
-		if o.CVM == txn.CVMSignature && c == merchantCopy {
+		if o.CVM == txn.CVMSignature && to == merchantCopy {
 			b.Text("SIGN BELOW", receipt.Bold)
 			b.Line(receipt.CarriageReturn)
 			b.Text("X" + strings.Repeat("_", receipt.Width-1))

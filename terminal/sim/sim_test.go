@@ -207,7 +207,6 @@ func TestChipAndPIN(t *testing.T) {
 	if got := p.Charges(); len(got) != 1 || got[0].Amount != 1750 || got[0].AuthCode != o.AuthCode || got[0].TransactionID != o.TransactionID {
 		t.Errorf("charges %+v", got)
 	}
-	t.Logf("\n%s", receipt.Plain(o.Receipts.Merchant))
 }
 
 // steps is what must be heard of a transaction without cashback.
@@ -345,6 +344,9 @@ func checkReceipts(t *testing.T, o txn.Outcome) {
 			if !strings.Contains(text, part) {
 				t.Errorf("%s does not say %q:\n%s", name, part, text)
 			}
+		}
+		if got, want := strings.Contains(text, "EXPIRES"), name == "MERCHANT COPY" && o.Expiry != ""; got != want {
+			t.Errorf("%s: expiry %v, want %v", name, got, want)
 		}
 		signed := strings.Contains(text, "SIGN BELOW")
 		if want := name == "MERCHANT COPY" && o.CVM == txn.CVMSignature && o.Result == txn.Successful; signed != want {
