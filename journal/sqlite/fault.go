@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/tillwire/tillwire/journal"
 )
@@ -11,15 +12,17 @@ import (
 // The result codes of SQLite that decide something here. The low byte is the
 // kind, the whole says more.
 const (
+	codeError      = 1
 	codeIO         = 10
 	codeCorrupt    = 11
 	codeFull       = 13
 	codeConstraint = 19
 	codeNotADB     = 26
 
-	codeUnique   = codeConstraint | 8<<8
-	codeFsync    = codeIO | 4<<8
-	codeDirFsync = codeIO | 5<<8
+	codeShortRead = codeIO | 2<<8
+	codeUnique    = codeConstraint | 8<<8
+	codeFsync     = codeIO | 4<<8
+	codeDirFsync  = codeIO | 5<<8
 )
 
 // code returns SQLite's extended result code in err, or 0.
@@ -31,18 +34,29 @@ func code(err error) int {
 	return 0
 }
 
-// wrap makes an error of SQLite one of the journal's. What SQLite finds
-// malformed was altered from outside.
+// wrap makes an error of SQLite one of the journal's. What is malformed was
+// altered from outside.
 func wrap(err error) error {
 	var tampered *journal.TamperedError
 	if err == nil || errors.As(err, &tampered) {
 		return err
 	}
-	switch code(err) & 0xff {
-	case codeCorrupt, codeNotADB:
+	switch c := code(err) & 0xff; {
+	case c == codeCorrupt, c == codeNotADB,
+		// A column of a type that is never written. database/sql has no other name for it.
+		strings.HasPrefix(err.Error(), "sql: Scan error"):
 		return &journal.TamperedError{What: err.Error()}
 	}
 	return fmt.Errorf("journal: %w", err)
+}
+
+// foreign is wrap for the time of opening, when a statement of ours that makes
+// no sense to the database, or a page that ends early, has one cause only.
+func foreign(err error) error {
+	if c := code(err); c == codeError || c == codeShortRead {
+		return &journal.TamperedError{What: err.Error()}
+	}
+	return wrap(err)
 }
 
 // short reports whether err may go away with more space, or with time.

@@ -21,8 +21,8 @@ const (
 	openQuery   = `SELECT ` + headColumns + ` FROM heads WHERE open = 1 ORDER BY accepted, id`
 	lastQuery   = `SELECT ` + headColumns + ` FROM heads WHERE site = ? AND tid = ? AND counts = 1 AND kind = 'transaction' ORDER BY dispatched DESC, id DESC LIMIT 1`
 	byKeyQuery  = `SELECT ` + headColumns + ` FROM heads WHERE site = ? AND request_key = ? AND request_key <> ''`
-	sitesQuery  = `SELECT id, name, time_zone, strict, reject_unanswered, simulated, limits, created FROM sites ORDER BY id`
-	keysQuery   = `SELECT id, site, hash, faces, note, created, revoked FROM keys ORDER BY id`
+	sitesQuery  = `SELECT id, name, time_zone, strict, reject_unanswered, simulated, limits, created, sum FROM sites ORDER BY id`
+	keysQuery   = `SELECT id, site, hash, faces, note, created, revoked, sum FROM keys ORDER BY id`
 	chainQuery  = `SELECT id, prev, hash, data FROM entries ORDER BY id`
 	streamQuery = `SELECT ` + headColumns + ` FROM heads ORDER BY id`
 )

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"hash/crc32"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,8 +16,8 @@ import (
 )
 
 const (
-	putSiteQuery = `INSERT OR REPLACE INTO sites (id, name, time_zone, strict, reject_unanswered, simulated, limits, created) VALUES (?,?,?,?,?,?,?,?)`
-	putKeyQuery  = `INSERT OR REPLACE INTO keys (id, site, hash, faces, note, created, revoked) VALUES (?,?,?,?,?,?,?)`
+	putSiteQuery = `INSERT OR REPLACE INTO sites (id, name, time_zone, strict, reject_unanswered, simulated, limits, created, sum) VALUES (?,?,?,?,?,?,?,?,?)`
+	putKeyQuery  = `INSERT OR REPLACE INTO keys (id, site, hash, faces, note, created, revoked, sum) VALUES (?,?,?,?,?,?,?,?)`
 )
 
 // PutSite implements journal.Register.
@@ -38,7 +40,12 @@ func (s *Store) PutKey(ctx context.Context, k journal.Key) error {
 		nanos(k.Created), nanos(k.Revoked))
 }
 
-// put runs one statement in the writer.
+// sumOf finds damage in a row of the register, as row.sum does in a head.
+func sumOf(args ...driver.Value) int64 {
+	return int64(crc32.ChecksumIEEE(fmt.Appendf(nil, "%q", args)))
+}
+
+// put writes one row, with its sum as the last column.
 func (s *Store) put(ctx context.Context, query string, args ...driver.Value) error {
 	return s.submit(ctx, &request{done: make(chan error, 1), do: func(w *writer) error {
 		put, err := w.c.prepare(query)
@@ -46,7 +53,7 @@ func (s *Store) put(ctx context.Context, query string, args ...driver.Value) err
 			return err
 		}
 		defer put.close()
-		_, err = put.exec(args...)
+		_, err = put.exec(append(slices.Clip(args), sumOf(args...))...)
 		return err
 	}})
 }
@@ -65,10 +72,14 @@ func (s *Store) Sites(ctx context.Context) ([]journal.Site, error) {
 	for rows.Next() {
 		var site journal.Site
 		var text string
-		var created int64
+		var created, sum int64
 		if err := rows.Scan((*string)(&site.ID), &site.Name, &site.TimeZone, &site.Strict, &site.RejectUnanswered,
-			&site.Simulated, &text, &created); err != nil {
+			&site.Simulated, &text, &created, &sum); err != nil {
 			return nil, wrap(err)
+		}
+		if sum != sumOf(string(site.ID), site.Name, site.TimeZone, number(site.Strict),
+			number(site.RejectUnanswered), site.Simulated, text, created) {
+			return nil, &journal.TamperedError{What: fmt.Sprintf("the row of site %q", site.ID)}
 		}
 		var limits map[string]int64
 		if err := json.Unmarshal([]byte(text), &limits); err != nil {
@@ -101,12 +112,12 @@ func (s *Store) Keys(ctx context.Context) ([]journal.Key, error) {
 		var k journal.Key
 		var site, faces string
 		var hash []byte
-		var created, revoked int64
-		if err := rows.Scan(&k.ID, &site, &hash, &faces, &k.Note, &created, &revoked); err != nil {
+		var created, revoked, sum int64
+		if err := rows.Scan(&k.ID, &site, &hash, &faces, &k.Note, &created, &revoked, &sum); err != nil {
 			return nil, wrap(err)
 		}
-		if len(hash) != len(k.Hash) {
-			return nil, &journal.TamperedError{What: fmt.Sprintf("the hash of key %q", k.ID)}
+		if len(hash) != len(k.Hash) || sum != sumOf(k.ID, site, hash, faces, k.Note, created, revoked) {
+			return nil, &journal.TamperedError{What: fmt.Sprintf("the row of key %q", k.ID)}
 		}
 		copy(k.Hash[:], hash)
 		k.Site, k.Faces = txn.SiteID(site), strings.Fields(faces)

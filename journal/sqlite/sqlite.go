@@ -73,7 +73,7 @@ type Store struct {
 	requests chan *request
 	free     sync.Pool // of *request
 	done     chan struct{}
-	closeErr error
+	finish   func() error // closes what the writer had; set when done
 
 	ill   atomic.Pointer[error] // why new work is refused
 	stats counters
@@ -133,18 +133,19 @@ func (s *Store) open() (err error) {
 
 	tail, err := s.prepare(c, m, marked)
 	if err != nil {
-		return err
+		return foreign(err)
 	}
 	if err := s.openReaders(); err != nil {
-		return err
+		return foreign(err)
 	}
 	if s.o.ReadOnly {
+		s.finish = func() error { return nil }
 		close(s.done)
 		return nil // the readers have connections of their own
 	}
 	w, err := newWriter(s, c, tail)
 	if err != nil {
-		return errors.Join(err, s.read.Close())
+		return errors.Join(foreign(err), s.q.close(), s.read.Close())
 	}
 	keep = true
 	go w.run()
@@ -235,7 +236,7 @@ func (s *Store) openReaders() error {
 	s.read.SetMaxOpenConns(maxReaders)
 	s.read.SetMaxIdleConns(maxReaders)
 	if err := s.q.prepare(s.read); err != nil {
-		return errors.Join(wrap(err), s.read.Close())
+		return errors.Join(err, s.read.Close())
 	}
 	return nil
 }
@@ -321,7 +322,7 @@ func (s *Store) Close() error {
 	if !first {
 		return nil
 	}
-	return errors.Join(s.q.close(), s.read.Close(), s.closeErr)
+	return errors.Join(s.q.close(), s.read.Close(), s.finish())
 }
 
 // syncDir has the folder's own entries on disk.

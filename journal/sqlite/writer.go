@@ -120,7 +120,6 @@ const (
 	// for every column that is set, changed or not.
 	updateHeadQuery    = `UPDATE heads SET last=?, state=?, told=?, type=?, result=?, ended=?, records=?, sum=? WHERE id=? AND records=?`
 	updateIndexedQuery = `UPDATE heads SET last=?, state=?, told=?, type=?, result=?, ended=?, records=?, sum=?, open=?, counts=?, dispatched=? WHERE id=? AND records=?`
-	findHeadQuery      = `SELECT ` + headColumns + ` FROM heads WHERE stream = ?`
 	probeQuery         = `INSERT INTO meta (name, value) VALUES ('probe', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 )
 
@@ -133,7 +132,7 @@ func newWriter(s *Store, c *conn, tail mark) (*writer, error) {
 	for query, to := range map[string]**stmt{
 		"BEGIN IMMEDIATE": &w.begin, "COMMIT": &w.commit, "ROLLBACK": &w.rollback,
 		insertEntryQuery: &w.insertEntry, insertHeadQuery: &w.insertHead,
-		updateHeadQuery: &w.updateHead, updateIndexedQuery: &w.updateIndexed, findHeadQuery: &w.findHead,
+		updateHeadQuery: &w.updateHead, updateIndexedQuery: &w.updateIndexed, headQuery: &w.findHead,
 		probeQuery: &w.probe,
 	} {
 		var err error
@@ -173,7 +172,7 @@ func (w *writer) run() {
 		select {
 		case r, ok := <-w.s.requests:
 			if !ok {
-				w.close()
+				w.stop()
 				return
 			}
 			batch = w.gather(append(batch[:0], r))
@@ -425,18 +424,20 @@ func (w *writer) nextHead(known, next *row) (refused, fatal error) {
 	return nil, nil
 }
 
-// close is the end of the writer's goroutine.
-func (w *writer) close() {
+// stop is the end of the writer's goroutine. The connection stays: the last
+// one to be closed checks the log in, and readers cannot.
+func (w *writer) stop() {
 	close(w.ask)
 	<-w.stopped
-	// The connection itself finalizes what it has prepared.
-	var errs []error
-	for _, s := range []*stmt{
-		w.begin, w.commit, w.rollback, w.insertEntry, w.insertHead, w.updateHead, w.updateIndexed, w.findHead, w.probe,
-	} {
-		errs = append(errs, s.Stmt.Close())
+	w.s.finish = func() error {
+		var errs []error
+		for _, s := range []*stmt{
+			w.begin, w.commit, w.rollback, w.insertEntry, w.insertHead, w.updateHead, w.updateIndexed, w.findHead, w.probe,
+		} {
+			errs = append(errs, s.Stmt.Close())
+		}
+		return errors.Join(append(errs, w.c.Close(), w.mark.Close())...)
 	}
-	w.s.closeErr = errors.Join(append(errs, w.c.Close(), w.mark.Close())...)
 	close(w.s.done)
 }
 

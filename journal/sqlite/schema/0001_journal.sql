@@ -57,7 +57,8 @@ CREATE TABLE sites (
 	reject_unanswered INTEGER NOT NULL,
 	simulated         TEXT NOT NULL,
 	limits            TEXT NOT NULL,
-	created           INTEGER NOT NULL
+	created           INTEGER NOT NULL,
+	sum               INTEGER NOT NULL
 );
 
 CREATE TABLE keys (
@@ -67,5 +68,6 @@ CREATE TABLE keys (
 	faces   TEXT NOT NULL,
 	note    TEXT NOT NULL,
 	created INTEGER NOT NULL,
-	revoked INTEGER NOT NULL
+	revoked INTEGER NOT NULL,
+	sum     INTEGER NOT NULL
 );
