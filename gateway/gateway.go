@@ -200,7 +200,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	for {
 		n, idle := g.running()
 		if n == 0 {
-			return nil
+			return g.settle(ctx)
 		}
 		select {
 		case <-idle:
@@ -208,6 +208,29 @@ func (g *Gateway) Drain(ctx context.Context) error {
 			return fmt.Errorf("gateway: %d transactions or reports still run: %w", n, ctx.Err())
 		}
 	}
+}
+
+// settle returns once each actor has done what it was at: a transaction lets
+// its terminal go before its end is told to the till.
+func (g *Gateway) settle(ctx context.Context) error {
+	g.mu.RLock()
+	var actors []*actor
+	for _, s := range g.sites {
+		actors = append(actors, s.actorList()...)
+	}
+	g.mu.RUnlock()
+	for _, a := range actors {
+		done := make(chan struct{})
+		a.do(func() { close(done) })
+		select {
+		case <-done:
+		case <-g.ctx.Done():
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("gateway: an end is not told yet: %w", ctx.Err())
+		}
+	}
+	return nil
 }
 
 // running counts what tills still wait for, and returns a channel that is
