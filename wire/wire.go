@@ -52,6 +52,10 @@ func (t *TerminalID) fold() {
 	t.InV1, t.InV0 = nil, nil
 }
 
+// Raw is JSON as it stands on the wire, for rooms that carry it without looking
+// into it.
+type Raw = jsontext.Value
+
 // A Message is the params or the result of a message that can be encoded. The
 // set is closed.
 type Message interface {
