@@ -95,10 +95,9 @@ func (a *acquirer) write(b booking) error {
 func (a *acquirer) book(b booking) {
 	key := chargeKey{b.TID, b.TransactionID}
 	i, known := a.at[key]
-	switch {
-	case known:
+	if known {
 		a.books[i].Reversed = b.Reversed
-	default:
+	} else {
 		i = len(a.books)
 		a.at[key] = i
 		a.books = append(a.books, b)
@@ -114,6 +113,7 @@ func (a *acquirer) book(b booking) {
 		if b.Reversed {
 			a.holds[b.Card] = a.heldBefore(b.Card, i)
 		}
+	default: // holds nothing
 	}
 }
 

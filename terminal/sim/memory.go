@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -27,7 +26,6 @@ const (
 type memory struct {
 	Version int
 	TID     txn.TID
-	Born    time.Time
 
 	NextID uint64 // of the next transaction
 	Number int    // of the last transaction in the session
@@ -145,7 +143,7 @@ func (m *Machine) ending(id txn.RequestID) (ending, bool) {
 func (m *Machine) beBorn() {
 	first := 1_000_000 + draw(m.park.o.Seed, "transaction", string(m.name.tid), 0)%1_000_000
 	m.mem = memory{
-		Version: memoryVersion, TID: m.name.tid, Born: time.Now(),
+		Version: memoryVersion, TID: m.name.tid,
 		NextID: max(first, m.park.bank.highest(m.name.tid)+1),
 		Ledger: report.New(m.name.currency()),
 	}
