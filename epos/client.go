@@ -1,0 +1,178 @@
+package epos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/tillwire/tillwire/jsonrpc"
+	"github.com/tillwire/tillwire/wire"
+	"github.com/tillwire/tillwire/ws"
+)
+
+// A Client is a connection to a gateway. Its methods may be called by many
+// goroutines at once.
+type Client struct {
+	conn    *ws.Conn
+	peer    *jsonrpc.Peer
+	version wire.Version
+	handler Handler
+	events  *events
+
+	ctx  context.Context // ends with the connection
+	done chan struct{}
+
+	mu           sync.Mutex
+	transactions []*transaction // that wait for their end, in the order in which they were asked for
+}
+
+// newClient takes over a connection and the keeper that pings it.
+func newClient(conn *ws.Conn, keeper *ws.Keeper, v wire.Version, h Handler) *Client {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &Client{conn: conn, version: v, handler: h, ctx: ctx, done: make(chan struct{}), events: newEvents(ctx.Done())}
+	c.peer = jsonrpc.NewPeer(&channel{Conn: conn, trace: h.Trace}, jsonrpc.Handler{Request: c.serve, Notification: c.notified, Stray: c.stray})
+	go func() {
+		defer close(c.done)
+		<-conn.Done()
+		cancel()
+		keeper.Stop()
+	}()
+	return c
+}
+
+// A channel is a WebSocket as the peer wants it.
+type channel struct {
+	*ws.Conn
+	trace   func(sent bool, message []byte) // may be nil
+	tracing sync.Mutex
+}
+
+func (c *channel) Read() ([]byte, error) {
+	message, err := c.Conn.Read()
+	if err == nil {
+		c.see(false, message)
+	}
+	return message, err
+}
+
+func (c *channel) Send(message []byte) error {
+	c.see(true, message) // before the answer can be seen
+	return c.Conn.Send(message)
+}
+
+func (c *channel) Close() error { return c.Conn.Close(ws.Normal, "") }
+
+func (c *channel) see(sent bool, message []byte) {
+	if c.trace == nil {
+		return
+	}
+	c.tracing.Lock()
+	defer c.tracing.Unlock()
+	c.trace(sent, message)
+}
+
+// Close ends the connection. Transactions that run go on without the till, and
+// their calls end with an *OutcomeUnknownError. The error is always nil: whether
+// the gateway took part in the close is of no consequence.
+func (c *Client) Close() error {
+	_ = c.peer.Close()
+	<-c.done
+	return nil
+}
+
+// Done is closed when the connection has ended, for whatever reason.
+func (c *Client) Done() <-chan struct{} { return c.done }
+
+// Err says why the connection has ended, as a *ClosedError. It is nil until Done
+// is closed.
+func (c *Client) Err() error {
+	select {
+	case <-c.done:
+		return closed(c.conn.Err())
+	default:
+		return nil
+	}
+}
+
+// closed makes what a till sees of the end of a connection.
+func closed(err error) error {
+	if e, ok := errors.AsType[*ws.CloseError](err); ok {
+		return &ClosedError{Code: int(e.Code), Reason: e.Reason, err: e.Err}
+	}
+	return err
+}
+
+// call sends a request and waits for its result, which is JSON. The error is an
+// *Error, or wraps errNotSent, or leaves open whether the request was carried
+// out.
+func (c *Client) call(ctx context.Context, method string, m wire.Message) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNotSent, err)
+	}
+	if err := c.peer.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNotSent, closed(err))
+	}
+	var params any
+	if m != nil {
+		params = wire.Encode(c.version, m)
+	}
+	var result wire.Raw
+	err := c.peer.Call(ctx, method, params, &result)
+	if err == nil {
+		return result, nil
+	}
+	if e, ok := errors.AsType[*jsonrpc.Error](err); ok {
+		return nil, errorOf(e)
+	}
+	if lost, ok := errors.AsType[*ws.CloseError](err); ok {
+		return nil, closed(lost)
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nil, err
+}
+
+// about says in an error which call it ends. An *Error stands for itself.
+func about(method string, err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return fmt.Errorf("epos: %s: %w", method, err)
+}
+
+func errorOf(e *jsonrpc.Error) *Error {
+	return &Error{Code: Code(e.Code), Message: e.Message, UserMessage: e.UserMessage}
+}
+
+// notified takes a notification of the gateway. It runs on the goroutine that
+// reads.
+func (c *Client) notified(method string, params wire.Raw) {
+	if method != wire.MethodTerminalNotification {
+		return // one that this version of the library does not know
+	}
+	n, err := wire.DecodeTerminalNotification(params)
+	if err != nil {
+		return // progress only: nothing depends on it
+	}
+	tid := TID(n.TID)
+	if f := c.on(tid).handler.Notification; f != nil {
+		c.events.add(func() { f(tid, Notification(n.NotificationValue)) })
+	}
+}
+
+// stray takes what ends no call. It runs on the goroutine that reads.
+func (c *Client) stray(err error) {
+	if e, ok := errors.AsType[*jsonrpc.Error](err); ok {
+		if f := c.handler.Error; f != nil {
+			c.events.add(func() { f(errorOf(e)) })
+		}
+		return
+	}
+	if _, ok := errors.AsType[*jsonrpc.Fault](err); ok {
+		// What cannot be read may have been an answer, and its call would wait
+		// for ever. The end of the connection ends it as not known.
+		c.conn.StartClose(ws.Protocol, "a message that cannot be read")
+	}
+}

@@ -1,0 +1,138 @@
+package epos
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tillwire/tillwire/wire"
+	"github.com/tillwire/tillwire/ws"
+)
+
+// A Version is a version of the contract.
+type Version string
+
+// The versions.
+const (
+	V1 Version = "v1"
+	V0 Version = "v0" // deprecated
+)
+
+// Options says where and as whom to connect. Give either URL, or Host, Key and
+// the rest. They hold the API key: do not print them.
+type Options struct {
+	// URL is the whole address, as a gateway prints it to be pasted:
+	// wss://host/pac?token=…&api-version=v1&software-house-id=…&installer-id=…
+	URL string
+
+	Host            string  // "gateway.example.com", "10.0.0.5:8484"; with ws:// before it for no TLS
+	Key             string  // the site's API key; an operator must be able to set it
+	SoftwareHouseID string  // v1: issued to who writes the till software
+	InstallerID     string  // v1: issued to who installs it; an operator must be able to set it
+	Version         Version // empty is V1
+
+	TLS *tls.Config // for wss; nil is the system's
+
+	Handler Handler // for all transactions; see WithHandler for one
+}
+
+// Dial connects to a gateway's Pay-At-Counter interface (the contract, section
+// 1). ctx bounds the dialling only. A gateway that does not want this till gives
+// a *RefusedError. No error contains the key.
+func Dial(ctx context.Context, o Options) (*Client, error) {
+	address, version, err := o.address()
+	if err != nil {
+		return nil, err
+	}
+	keeper := ws.NewKeeper(pingInterval, pingsMissed)
+	conn, err := ws.Dial(ctx, address, ws.DialOptions{Options: ws.Options{Keeper: keeper}, TLS: o.TLS})
+	if err != nil {
+		keeper.Stop()
+		if refused, ok := errors.AsType[*ws.RefusedError](err); ok {
+			return nil, &RefusedError{
+				Status:      refused.Status,
+				UserMessage: wire.DecodeRefusal(refused.Body).UserMessage,
+				RetryAfter:  retryAfter(refused.Header.Get("Retry-After")),
+			}
+		}
+		return nil, fmt.Errorf("epos: %w", err)
+	}
+	return newClient(conn, keeper, version, o.Handler), nil
+}
+
+// A connection on which nothing comes back to two pings is dead: a till must
+// not wait for ever on a line that somebody has unplugged.
+const (
+	pingInterval = 30 * time.Second
+	pingsMissed  = 2
+)
+
+// address gives the address to dial, with its query, and the version in it.
+func (o Options) address() (string, wire.Version, error) {
+	if o.URL != "" {
+		if o.Host != "" || o.Key != "" || o.SoftwareHouseID != "" || o.InstallerID != "" || o.Version != "" {
+			return "", 0, errors.New("epos: give either URL, or Host, Key and the rest")
+		}
+		return pasted(o.URL)
+	}
+	if o.Host == "" {
+		return "", 0, errors.New("epos: give a URL or a Host")
+	}
+	host := o.Host
+	if !strings.Contains(host, "://") {
+		host = "wss://" + host
+	}
+	u, err := url.Parse(host)
+	if err != nil || (u.Scheme != "ws" && u.Scheme != "wss") || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		// What stands there may be a whole address with its key, so it is not repeated.
+		return "", 0, errors.New("epos: Host is not of the form gateway.example.com or ws://127.0.0.1:8484")
+	}
+	version := o.Version
+	if version == "" {
+		version = V1
+	}
+	v, err := parseVersion(string(version))
+	if err != nil {
+		return "", 0, err
+	}
+	q := url.Values{"token": {o.Key}, "api-version": {v.String()}}
+	if v != wire.V0 {
+		q.Set("software-house-id", o.SoftwareHouseID)
+		q.Set("installer-id", o.InstallerID)
+	}
+	u.Path, u.RawQuery = "/pac", q.Encode()
+	return u.String(), v, nil
+}
+
+// pasted reads a whole address. Its errors do not repeat it: it bears the key.
+func pasted(address string) (string, wire.Version, error) {
+	u, err := url.Parse(strings.TrimSpace(address))
+	if err != nil || (u.Scheme != "ws" && u.Scheme != "wss") || u.Host == "" {
+		return "", 0, errors.New("epos: the URL is not of the form wss://host/pac?token=…")
+	}
+	v, err := parseVersion(u.Query().Get("api-version"))
+	u.Fragment = ""
+	return u.String(), v, err
+}
+
+func parseVersion(s string) (wire.Version, error) {
+	v, ok := wire.ParseVersion(s)
+	if !ok {
+		return 0, fmt.Errorf("epos: api-version %q is not one of v1, v0", s)
+	}
+	return v, nil
+}
+
+// retryAfter reads a number of seconds.
+func retryAfter(s string) time.Duration {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}

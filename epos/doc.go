@@ -1,0 +1,93 @@
+// Package epos is the client library for EPOS software: it connects a till to a
+// gateway and runs card transactions on the site's terminals, by the
+// Pay-At-Counter side of the contract.
+//
+// It never tries anything again by itself, never dials again by itself, and
+// never decides that money was not taken: only the till can know what it has
+// already sold. This package keeps its promises from one release to the next.
+//
+// # Connecting
+//
+// Paste the address that the gateway's operator gave you, or fill in its parts:
+//
+//	c, err := epos.Dial(ctx, epos.Options{
+//		Host: "gateway.example.com",
+//		Key:  settings.Key, SoftwareHouseID: "MYHOUSE", InstallerID: settings.Installer,
+//	})
+//
+// A [*RefusedError] says what to correct. A [Client] may be used by many
+// goroutines at once, for as many terminals as the site has, and can stay
+// connected all day; connecting anew for each sale is as good.
+//
+// # A sale
+//
+// [Client.Sale] returns when the transaction has ended:
+//
+//	p, err := c.Sale(ctx, epos.Sale{TID: "12345678", Amount: money.Amount{Minor: 1250, Currency: money.GBP}})
+//
+// There are four ways in which it can end, and a till needs all four:
+//
+//   - err is nil and [Payment.MoneyTaken] is [TakenYes]: clear the amount, and
+//     book the amounts in the Payment, not those that were asked for.
+//   - err is nil and it is [TakenNo]: tell the operator; Result says why.
+//   - err is nil and it is [TakenUnknown], or err is an [*OutcomeUnknownError]:
+//     see below. This is not a failure.
+//   - err is anything else: no transaction ran. For an [*Error], show its
+//     StaffMessage.
+//
+// Refund, PreAuth, Completion and AccountVerification work alike.
+//
+// # While it runs
+//
+// A [Handler] is told what the terminal does, to be shown, and is asked whether
+// a signature is right. Give it to Dial, or to one transaction by [WithHandler].
+// A till that answers no signature request accepts every signature by default.
+//
+// [Client.Cancel] asks for the transaction on a terminal to be cancelled. It is
+// a wish: the call of the transaction still tells how it ended.
+//
+// # When the outcome is not known
+//
+// The card machine does not need the till to go on. If the line is lost, or the
+// ctx of the call ends, the transaction runs on, and its answer cannot reach the
+// call any more. Trying again could charge the card twice, and letting the
+// customer go could mean not being paid. So find out:
+//
+//  1. Connect again if [Client.Done] is closed.
+//  2. Ask [Client.TerminalDetails] until the terminal is [Available]. While it is
+//     [Busy] the transaction may still run: [Client.Cancel] may end it sooner.
+//  3. Ask [Client.Duplicate] for the terminal's last transaction. If it has a
+//     TransactionID, and that is the one of the last Payment which the till
+//     already holds for this terminal, the new one did not run and may be tried
+//     again. If not, this is the transaction: its MoneyTaken is the answer.
+//  4. If that still is TakenUnknown, or the terminal has no Duplicate
+//     ([ErrRequestNotSupported]) or does not come back, let the operator record
+//     what the card machine's own screen and receipts say.
+//
+// Keep the TransactionID of the last Payment of each terminal on disk for this;
+// the example of [OutcomeUnknownError] shows it whole. In a restaurant or shop
+// with several tills on one terminal the last transaction may be another till's:
+// compare its amount and time, too.
+//
+// Give Sale a ctx that ends only when the till gives up for good. The gateway
+// itself ends every transaction after some minutes at most, and a lost line is
+// noticed within a minute and a half, so no deadline is needed.
+//
+// # Errors
+//
+// An [*Error] compares by its code:
+//
+//	if errors.Is(err, epos.ErrTerminalBusy) { … }
+//
+// # Reports
+//
+// Run [Client.ReportEndOfDay] once a day on each terminal and keep its Lines.
+// A report whose answer was lost may have closed the session all the same.
+//
+// # Dialling again
+//
+// When Done is closed, [Client.Err] says why, as a [*ClosedError]. Wait a little
+// longer after each failed Dial, at most a minute or so. After close code 1008,
+// and after a RefusedError with a status from 400 to 428, something must be
+// corrected first.
+package epos

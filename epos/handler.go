@@ -1,0 +1,157 @@
+package epos
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// A Handler takes what the gateway sends of its own accord. Any of its functions
+// may be nil.
+type Handler struct {
+	// Notification is told how far a transaction on a terminal is. It is called
+	// in the order of arrival, one call at a time, and the call of a transaction
+	// returns only after it has been told of everything before, for which it has
+	// 2 s. If it does not return, notifications get lost, but no outcome does.
+	Notification func(TID, Notification)
+
+	// Signature asks the cashier whether the signature is right. It runs on a
+	// goroutine of its own; its ctx ends when time is up, when the transaction
+	// has ended or the connection is lost, and what it returns after that is
+	// ignored. If it returns an error, or is nil, the question stays unanswered
+	// and the gateway decides when time is up: by the contract it accepts.
+	Signature func(ctx context.Context, r SignatureRequest) (accept bool, err error)
+
+	// Error is told of errors that answer no request, for instance that an
+	// answer on a signature came too late. It is called like Notification. As
+	// such an error belongs to no call, only the client's own Error is used.
+	Error func(*Error)
+
+	// Trace sees each message as it stands on the wire, one at a time: those to
+	// be sent (which a lost line may keep from leaving) and those received. It
+	// must not change them, call the client, or take long, for the connection
+	// waits. Only the client's own Trace is used.
+	Trace func(sent bool, message []byte)
+}
+
+// A CallOption changes one call.
+type CallOption func(*transaction)
+
+// WithHandler gives one transaction a handler of its own for notifications and
+// signature requests. Where a function of it is nil, the client's is used.
+func WithHandler(h Handler) CallOption {
+	return func(t *transaction) {
+		if h.Notification != nil {
+			t.handler.Notification = h.Notification
+		}
+		if h.Signature != nil {
+			t.handler.Signature = h.Signature
+		}
+	}
+}
+
+// A transaction is a call that waits for the end of a transaction. Its context
+// ends with it.
+type transaction struct {
+	tid     TID
+	handler Handler
+	ctx     context.Context
+	cancel  context.CancelFunc
+}
+
+// begin notes that a transaction is asked for on a terminal.
+func (c *Client) begin(tid TID, opts []CallOption) *transaction {
+	t := &transaction{tid: tid, handler: c.handler}
+	t.ctx, t.cancel = context.WithCancel(c.ctx)
+	for _, opt := range opts {
+		opt(t)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.transactions = append(c.transactions, t)
+	return t
+}
+
+func (c *Client) end(t *transaction) {
+	t.cancel()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, other := range c.transactions {
+		if other == t {
+			c.transactions = append(c.transactions[:i], c.transactions[i+1:]...)
+			return
+		}
+	}
+}
+
+// on returns the transaction that runs on a terminal: the first that was asked
+// for, since a terminal refuses a second. If there is none, a till that gave up
+// waiting hears of it through the client's own handler.
+func (c *Client) on(tid TID) *transaction {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.transactions {
+		if strings.EqualFold(string(t.tid), string(tid)) { // names of virtual terminals have no case
+			return t
+		}
+	}
+	return &transaction{tid: tid, handler: c.handler, ctx: c.ctx}
+}
+
+// maxEvents is how many notifications may wait for a handler.
+const maxEvents = 256
+
+// events calls handlers one after the other, away from the goroutine that reads.
+type events struct {
+	queue chan func()
+	ended <-chan struct{} // when the connection has
+}
+
+func newEvents(ended <-chan struct{}) *events {
+	e := &events{queue: make(chan func(), maxEvents), ended: ended}
+	go e.run()
+	return e
+}
+
+func (e *events) run() {
+	for {
+		select {
+		case f := <-e.queue:
+			f()
+		case <-e.ended:
+			return
+		}
+	}
+}
+
+// add queues a call. It never waits: a handler that does not return must not
+// keep an outcome from being read.
+func (e *events) add(f func()) {
+	select {
+	case e.queue <- f:
+	default:
+	}
+}
+
+// settleLimit is how long a handler can keep an outcome from its caller.
+const settleLimit = 2 * time.Second
+
+// settle returns when all calls that were queued before it have returned, or ctx
+// or the connection has ended, or the limit has passed.
+func (e *events) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	done := make(chan struct{})
+	select {
+	case e.queue <- func() { close(done) }:
+	case <-ctx.Done():
+		return
+	case <-e.ended:
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-e.ended:
+	}
+}
