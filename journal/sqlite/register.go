@@ -2,10 +2,10 @@ package sqlite
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql/driver"
 	"fmt"
 	"hash/crc32"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +20,17 @@ const (
 	putKeyQuery  = `INSERT OR REPLACE INTO keys (id, site, hash, faces, note, created, revoked, sum) VALUES (?,?,?,?,?,?,?,?)`
 )
 
+// The kinds of entries that are no part of a stream: each holds one row of the
+// register as it was put, so that the chain covers the register too. A key
+// that was revoked stays revoked even if the end of the files is cut.
+const (
+	siteEntry journal.StreamKind = "site"
+	keyEntry  journal.StreamKind = "key"
+)
+
+// registers reports whether e is of the register.
+func (e entry) registers() bool { return e.kind == siteEntry || e.kind == keyEntry }
+
 // PutSite implements journal.Register.
 func (s *Store) PutSite(ctx context.Context, site journal.Site) error {
 	limits := make(map[string]int64, len(site.Limits))
@@ -30,31 +41,45 @@ func (s *Store) PutSite(ctx context.Context, site journal.Site) error {
 	if err != nil {
 		return fmt.Errorf("journal: site %q: %w", site.ID, err)
 	}
-	return s.put(ctx, putSiteQuery, string(site.ID), site.Name, site.TimeZone, number(site.Strict),
+	return s.put(ctx, siteEntry, putSiteQuery, string(site.ID), site.Name, site.TimeZone, number(site.Strict),
 		number(site.RejectUnanswered), site.Simulated, string(text), nanos(site.Created))
 }
 
 // PutKey implements journal.Register.
 func (s *Store) PutKey(ctx context.Context, k journal.Key) error {
-	return s.put(ctx, putKeyQuery, k.ID, string(k.Site), k.Hash[:], strings.Join(k.Faces, " "), k.Note,
+	return s.put(ctx, keyEntry, putKeyQuery, k.ID, string(k.Site), k.Hash[:], strings.Join(k.Faces, " "), k.Note,
 		nanos(k.Created), nanos(k.Revoked))
 }
 
-// sumOf finds damage in a row of the register, as row.sum does in a head.
-func sumOf(args ...driver.Value) int64 {
-	return int64(crc32.ChecksumIEEE(fmt.Appendf(nil, "%q", args)))
-}
+// canonicalRow returns bytes that are equal for equal rows only.
+func canonicalRow(args ...driver.Value) []byte { return fmt.Appendf(nil, "%q", args) }
 
-// put writes one row, with its sum as the last column.
-func (s *Store) put(ctx context.Context, query string, args ...driver.Value) error {
+// sumOf finds damage in a row of the register, as row.sum does in a head.
+func sumOf(canonical []byte) int64 { return int64(crc32.ChecksumIEEE(canonical)) }
+
+// put writes one row, with its sum as the last column, and its entry. The
+// first argument is the row's id.
+func (s *Store) put(ctx context.Context, kind journal.StreamKind, query string, args ...driver.Value) error {
+	canonical := canonicalRow(args...)
+	id, _ := args[0].(string)
+	if id == "" {
+		return fmt.Errorf("journal: a %s without an id", kind)
+	}
+	e := entry{stream: journal.Stream(id), kind: kind, records: []journal.Record{
+		{Kind: string(kind) + ".put", Version: 1, At: time.Now().UTC(), Body: canonical},
+	}}
+	args = append(args, sumOf(canonical))
 	return s.submit(ctx, &request{done: make(chan error, 1), do: func(w *writer) error {
 		put, err := w.c.prepare(query)
 		if err != nil {
 			return err
 		}
 		defer put.close()
-		_, err = put.exec(append(slices.Clip(args), sumOf(args...))...)
-		return err
+		if _, err := put.exec(args...); err != nil {
+			return err
+		}
+		data := e.encode()
+		return w.chain(0, sha256.Sum256(data), data)
 	}})
 }
 
@@ -77,8 +102,8 @@ func (s *Store) Sites(ctx context.Context) ([]journal.Site, error) {
 			&site.Simulated, &text, &created, &sum); err != nil {
 			return nil, wrap(err)
 		}
-		if sum != sumOf(string(site.ID), site.Name, site.TimeZone, number(site.Strict),
-			number(site.RejectUnanswered), site.Simulated, text, created) {
+		if sum != sumOf(canonicalRow(string(site.ID), site.Name, site.TimeZone, number(site.Strict),
+			number(site.RejectUnanswered), site.Simulated, text, created)) {
 			return nil, &journal.TamperedError{What: fmt.Sprintf("the row of site %q", site.ID)}
 		}
 		var limits map[string]int64
@@ -116,7 +141,7 @@ func (s *Store) Keys(ctx context.Context) ([]journal.Key, error) {
 		if err := rows.Scan(&k.ID, &site, &hash, &faces, &k.Note, &created, &revoked, &sum); err != nil {
 			return nil, wrap(err)
 		}
-		if len(hash) != len(k.Hash) || sum != sumOf(k.ID, site, hash, faces, k.Note, created, revoked) {
+		if len(hash) != len(k.Hash) || sum != sumOf(canonicalRow(k.ID, site, hash, faces, k.Note, created, revoked)) {
 			return nil, &journal.TamperedError{What: fmt.Sprintf("the row of key %q", k.ID)}
 		}
 		copy(k.Hash[:], hash)

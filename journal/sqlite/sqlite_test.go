@@ -3,8 +3,6 @@ package sqlite
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/journal/journaltest"
 )
@@ -33,8 +31,4 @@ func TestJournal(t *testing.T) {
 			}
 			return open(t, s.(*Store).dir, Options{})
 		})
-}
-
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
 }

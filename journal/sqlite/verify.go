@@ -40,7 +40,8 @@ func (s *Store) verify(ctx context.Context, v *journal.Verification) (err error)
 			err = wrap(undone)
 		}
 	}()
-	tail, records, err := s.verifyChain(ctx, tx, m)
+	rows := map[string]int64{}
+	tail, records, err := s.verifyChain(ctx, tx, m, rows)
 	v.Records, v.Head = records, hex.EncodeToString(tail.hash[:])
 	if err != nil {
 		return err
@@ -58,11 +59,20 @@ func (s *Store) verify(ctx context.Context, v *journal.Verification) (err error)
 	if found != records {
 		return &journal.TamperedError{What: fmt.Sprintf("heads lead to %d of %d records", found, records)}
 	}
+	if err := verifyRegister(ctx, tx, rows); err != nil {
+		return err
+	}
+	_, sites := s.Sites(ctx) // reading compares each row with its sum
+	_, keys := s.Keys(ctx)
+	if err := errors.Join(sites, keys); err != nil {
+		return err
+	}
 	return integrity(ctx, tx)
 }
 
-// verifyChain follows the chain from its first entry.
-func (s *Store) verifyChain(ctx context.Context, tx *sql.Tx, m mark) (tail mark, records int, err error) {
+// verifyChain follows the chain from its first entry. It counts the records of
+// streams, and notes the sum of each row of the register as it was put last.
+func (s *Store) verifyChain(ctx context.Context, tx *sql.Tx, m mark, register map[string]int64) (tail mark, records int, err error) {
 	rows, err := tx.QueryContext(ctx, chainQuery)
 	if err != nil {
 		return tail, 0, wrap(err)
@@ -84,7 +94,11 @@ func (s *Store) verifyChain(ctx context.Context, tx *sql.Tx, m mark) (tail mark,
 			return tail, records, err
 		}
 		tail = mark{id: id, hash: link(tail.hash, l.prev, sha256.Sum256(l.data))}
-		records += len(e.records)
+		if e.registers() {
+			register[string(e.kind)+" "+string(e.stream)] = sumOf(e.records[0].Body)
+		} else {
+			records += len(e.records)
+		}
 		if id == m.id && tail.hash != m.hash {
 			return tail, records, &journal.TamperedError{What: fmt.Sprintf("entry %d is not the one that %s knows of", id, markName)}
 		}
@@ -127,6 +141,36 @@ func (s *Store) verifyHeads(ctx context.Context, tx *sql.Tx, v *journal.Verifica
 	return records, wrap(rows.Err())
 }
 
+const registerQuery = `SELECT 'site ' || id, sum FROM sites UNION ALL SELECT 'key ' || id, sum FROM keys`
+
+// verifyRegister compares the rows of the register with the entries of their
+// last changes.
+func verifyRegister(ctx context.Context, tx *sql.Tx, want map[string]int64) error {
+	rows, err := tx.QueryContext(ctx, registerQuery)
+	if err != nil {
+		return wrap(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var sum int64
+		if err := rows.Scan(&name, &sum); err != nil {
+			return wrap(err)
+		}
+		if was, known := want[name]; !known || was != sum {
+			return &journal.TamperedError{What: fmt.Sprintf("%s is not what was put", name)}
+		}
+		delete(want, name)
+	}
+	if err := rows.Err(); err != nil {
+		return wrap(err)
+	}
+	for name := range want {
+		return &journal.TamperedError{What: fmt.Sprintf("%s is missing", name)}
+	}
+	return nil
+}
+
 // integrity has SQLite compare its indexes with its tables.
 func integrity(ctx context.Context, tx *sql.Tx) error {
 	var found string
@@ -165,6 +209,9 @@ func (s *Store) Rebuild(ctx context.Context) (streams int, err error) {
 			ids, entries, err := s.stream(ctx, s.q.entry, last)
 			if err != nil {
 				return err
+			}
+			if entries[0].registers() {
+				continue
 			}
 			r, err := rebuilt(ids, entries)
 			if err != nil {

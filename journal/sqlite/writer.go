@@ -313,11 +313,13 @@ func (w *writer) deed(do func(*writer) error) (refused, fatal error) {
 	if err := w.c.script("SAVEPOINT deed"); err != nil {
 		return nil, err
 	}
+	before := w.next
 	err := do(w)
 	if err != nil && short(err) {
 		return nil, err
 	}
 	if err != nil {
+		w.next = before
 		if undone := w.c.script("ROLLBACK TO deed"); undone != nil {
 			return nil, errors.Join(err, undone)
 		}
@@ -350,17 +352,25 @@ func (w *writer) append(r *request) (refused, fatal error) {
 	if refused != nil || fatal != nil {
 		return refused, fatal
 	}
-	hash := link(w.next.hash, prev, r.sum)
-	if _, err := w.insertEntry.exec(next.last, prev, hash[:], r.data); err != nil {
-		return nil, fmt.Errorf("entry %d: %w", next.last, err)
+	if err := w.chain(prev, r.sum, r.data); err != nil {
+		return nil, err
 	}
-	w.next = mark{id: next.last, hash: hash}
 	if next.head.Open {
 		w.rows[r.a.Stream] = &next
 	} else {
 		delete(w.rows, r.a.Stream)
 	}
 	return nil, nil
+}
+
+// chain adds an entry to the end of the chain.
+func (w *writer) chain(prev int64, sum digest, data []byte) error {
+	next := mark{id: w.next.id + 1, hash: link(w.next.hash, prev, sum)}
+	if _, err := w.insertEntry.exec(next.id, prev, next.hash[:], data); err != nil {
+		return fmt.Errorf("entry %d: %w", next.id, err)
+	}
+	w.next = next
+	return nil
 }
 
 // row returns the stream's row, or nil. For a stream that is said to be new it
