@@ -170,11 +170,11 @@ func TestHalfOpen(t *testing.T) {
 
 // TestBusyIsNotCutOff: with a transaction under way, pings may go unanswered.
 func TestBusyIsNotCutOff(t *testing.T) {
-	s := open(t, Config{PingInterval: 40 * time.Millisecond, PingsMissed: 2})
+	s := open(t, Config{PingInterval: 100 * time.Millisecond, PingsMissed: 2})
+	s.fake.busy.Store(true)
 	c := s.mute()
 	sess := s.session()
-	sess.occup.Store(true)
-	for range 8 {
+	for range 6 {
 		if op, _, err := c.frame(); err != nil || op != 9 {
 			t.Fatalf("opcode %d, %v", op, err)
 		}
@@ -192,7 +192,7 @@ func TestBusyIsNotCutOff(t *testing.T) {
 			break
 		}
 	}
-	sess.occup.Store(false)
+	s.fake.busy.Store(false)
 	for {
 		if _, _, err := c.frame(); err != nil {
 			break

@@ -91,6 +91,7 @@ type fakeGateway struct {
 	late     atomic.Pointer[gateway.Refusal] // what Open refuses with
 	panics   atomic.Pointer[string]          // where to panic: admit or open
 	knocks   atomic.Int32
+	busy     atomic.Bool // what every session says
 	sessions chan *fakeSession
 }
 
@@ -122,7 +123,7 @@ func (g *fakeGateway) admit(gateway.Knock) (admission, error) {
 		if r := g.late.Load(); r != nil {
 			return nil, r
 		}
-		s := &fakeSession{conn: c, ended: make(chan error, 1)}
+		s := &fakeSession{conn: c, busy: &g.busy, ended: make(chan error, 1)}
 		g.sessions <- s
 		return s, nil
 	}}, nil
@@ -131,7 +132,7 @@ func (g *fakeGateway) admit(gateway.Knock) (admission, error) {
 // fakeSession sends back what it hears.
 type fakeSession struct {
 	conn  gateway.Conn
-	occup atomic.Bool
+	busy  *atomic.Bool
 	ended chan error
 }
 
@@ -142,7 +143,7 @@ func (s *fakeSession) Receive(m []byte) {
 	_ = s.conn.Send(m)
 }
 
-func (s *fakeSession) Busy() bool { return s.occup.Load() }
+func (s *fakeSession) Busy() bool { return s.busy.Load() }
 
 func (s *fakeSession) Ended(err error) {
 	s.ended <- err

@@ -17,7 +17,9 @@ const lines = (receipt = []) => receipt.map((line) => `  | ${line.value}`).join(
 let sent = false; // from then on, only a result or an error says what became of it
 function end(code, text) {
   console.log(text);
-  process.exit(code);
+  socket.removeAllListeners().on('error', () => {});
+  if (socket.readyState !== WebSocket.OPEN) process.exit(code);
+  socket.on('close', () => process.exit(code)).close();
 }
 function lost(why) {
   if (!sent) end(1, `No connection: ${why}`);

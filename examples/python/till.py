@@ -52,6 +52,8 @@ async def main(tid="VCMDEMOSIP0", url=os.environ.get("TILLWIRE_URL", URL)):
     except Exception as error:  # whatever went wrong here, it is no reason to believe that no money moved
         print(UNKNOWN.format(type(error).__name__))
         return 12
+    finally:
+        await socket.close()
     if error := message.get("error"):
         print("No sale:", error.get("userMessage") or error["message"])
         return 1
