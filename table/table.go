@@ -1,0 +1,188 @@
+// Package table is one Pay-At-Table visit: a waiter at a terminal, a table
+// locked at the till, payments, and what the till is owed afterwards. It is
+// pure: Apply takes and returns values, does no I/O and reads no clock.
+//
+// Two things cannot be lost by its rules. A visit that took money does not end
+// without its payments in the outbox, and a visit that asked for a lock does
+// not end without its unlock there. The outbox is part of the visit: what waits
+// in it is what Outbox returns.
+package table
+
+import (
+	"time"
+
+	"github.com/tillwire/tillwire/money"
+	"github.com/tillwire/tillwire/receipt"
+)
+
+// Ids are distinct types so that they cannot swap.
+type (
+	// A VisitID names one visit. The terminal makes it, unique for ever.
+	VisitID string
+	// A PaymentID names one payment, a UUID. The terminal makes it before it
+	// charges a card; tills recognise payments by it.
+	PaymentID string
+	// A TableID is the till's own name for a table; opaque, for display.
+	TableID string
+	// A WaiterID is what the waiter keyed in; empty where none is asked for.
+	WaiterID string
+)
+
+// A State says where a visit stands, and so who moves next.
+type State string
+
+// The states.
+const (
+	Listing    State = "listing"    // the waiter chooses a table; nothing is owed
+	Locking    State = "locking"    // the till is asked for the lock; the till moves next
+	Locked     State = "locked"     // the table is the waiter's; the waiter moves next
+	Printing   State = "printing"   // the till is asked for the bill; the till moves next
+	Paying     State = "paying"     // a payment has been begun in this visit; the cardholder or waiter moves next
+	Unresolved State = "unresolved" // the terminal was lost with a payment open; ask it, never guess
+	Settled    State = "settled"    // nothing more is paid; the gateway reports and unlocks
+	Unlocked   State = "unlocked"   // payments and unlock are in the outbox; nobody moves
+	Refused    State = "refused"    // no lock, and none asked for that is still open; nobody moves
+)
+
+// States lists the states.
+func States() []State {
+	return []State{Listing, Locking, Locked, Printing, Paying, Unresolved, Settled, Unlocked, Refused}
+}
+
+// Ended reports whether nobody moves any more.
+func (s State) Ended() bool { return s == Unlocked || s == Refused }
+
+// A PaymentState says what is known of a payment.
+type PaymentState string
+
+// The states of a payment.
+const (
+	Open     PaymentState = "open"     // begun; the card may be charged at any moment
+	Taken    PaymentState = "taken"    // money moved
+	NotTaken PaymentState = "notTaken" // no money moved
+)
+
+// A Payment is one card payment of a visit.
+type Payment struct {
+	ID    PaymentID
+	State PaymentState
+	// Asked is what the card was to pay towards the bill, in minor units.
+	Asked money.Minor
+	// Receipt is what the terminal told; meaningful once Taken.
+	Receipt Receipt
+	// Queued says that a transactionResponse with it is in the outbox.
+	Queued bool
+	// By says who resolved it when it was not the terminal.
+	By string
+}
+
+// A Receipt is what a terminal tells of a payment that took money (the
+// contract, section 5.5). Paid counts towards the bill, without cashback and
+// gratuity; all amounts are minor units of the visit's currency.
+type Receipt struct {
+	Paid     money.Minor
+	Cashback money.Minor
+	Gratuity money.Minor
+
+	AuthCode string
+	Scheme   string
+	Method   string // ICC_CHIP …
+	Time     time.Time
+
+	TransactionID string
+	Number        string
+	CVM           string
+	AID           string
+	Label         string
+	PAN           string // masked
+	Expiry        string // "MM/YY" or empty
+	Receipts      receipt.Copies
+}
+
+// A Notice is a message that the till is owed.
+type Notice string
+
+// The notices of a visit.
+const (
+	TransactionResponse Notice = "transactionResponse"
+	TableUnlock         Notice = "tableUnlock"
+)
+
+// An Entry is one notice in the outbox of a visit.
+type Entry struct {
+	N         int // 1 for the first of the visit
+	Notice    Notice
+	Payments  []PaymentID // of a transactionResponse
+	At        time.Time   // when it was put there
+	Delivered bool
+	Resent    int // how often an operator had it sent anew
+}
+
+// A Visit is the state of one visit; its zero value is one that has not begun.
+type Visit struct {
+	ID     VisitID
+	Site   string
+	TID    string
+	Waiter WaiterID
+
+	State State
+	Table TableID
+
+	// Asked says that a lock request may have reached the till, so that an
+	// unlock is owed whatever came of it.
+	Asked    bool
+	LockedAt time.Time
+	Currency money.Currency
+	Due      money.Minor // outstanding when locked
+	Why      string      // why it was refused, or how the visit was brought to its end
+
+	Payments []Payment
+	Outbox   []Entry
+	Lost     bool // the terminal is away
+	At       time.Time
+}
+
+// Balance is what is left of the bill.
+func (v Visit) Balance() money.Minor {
+	left := v.Due
+	for _, p := range v.Payments {
+		if p.State == Taken {
+			left -= p.Receipt.Paid
+		}
+	}
+	return left
+}
+
+// OpenPayment returns the payment that is open, if any. There is at most one.
+func (v Visit) OpenPayment() (Payment, bool) {
+	for _, p := range v.Payments {
+		if p.State == Open {
+			return p, true
+		}
+	}
+	return Payment{}, false
+}
+
+// Took reports whether any payment took money.
+func (v Visit) Took() bool {
+	for _, p := range v.Payments {
+		if p.State == Taken {
+			return true
+		}
+	}
+	return false
+}
+
+// Owes reports whether something of the outbox is not delivered.
+func (v Visit) Owes() bool {
+	for _, e := range v.Outbox {
+		if !e.Delivered {
+			return true
+		}
+	}
+	return false
+}
+
+// Done reports whether the visit needs nobody any more: it has ended and the
+// till has all that it is owed.
+func (v Visit) Done() bool { return v.State.Ended() && !v.Owes() }
