@@ -31,8 +31,16 @@ type Run struct {
 	Report *Report
 	Failed string // why it did not run
 
+	// Brought says that it was started at the terminal itself: no till asked, and
+	// the till that keeps the tables is owed it until Delivered.
+	Brought   bool
+	Delivered bool
+
 	At time.Time
 }
+
+// Owed reports whether the till that keeps the tables has yet to get it.
+func (r Run) Owed() bool { return r.Brought && !r.Delivered }
 
 // An Event is something that happened to a report. The set is closed.
 type Event interface{ event() }
@@ -45,6 +53,20 @@ type (
 		Type          Type
 		Deviations    []string // what was tolerated of the till's message
 		At            time.Time
+	}
+	// Brought: the terminal made a report that was started at the terminal itself.
+	// The first and, but for its delivery, only event of such a report.
+	Brought struct {
+		ID, Site, TID string
+		Report        Report
+		At            time.Time
+	}
+	// Delivered: the till has the report that was brought.
+	Delivered struct{ At time.Time }
+	// Requeued: an operator had a delivered report sent anew.
+	Requeued struct {
+		By string
+		At time.Time
 	}
 	// Interrupted: the link or the gateway was lost in between.
 	Interrupted struct{ At time.Time }
@@ -63,6 +85,9 @@ type (
 )
 
 func (Dispatched) event()  {}
+func (Brought) event()     {}
+func (Delivered) event()   {}
+func (Requeued) event()    {}
 func (Interrupted) event() {}
 func (Made) event()        {}
 func (GaveUp) event()      {}
@@ -91,6 +116,21 @@ func Apply(r Run, e Event) (Run, error) {
 		return r.move(e, Asked, func(r *Run) {
 			r.ID, r.Site, r.TID, r.Type, r.At = e.ID, e.Site, e.TID, e.Type, e.At
 		}, "")
+	case Brought:
+		return r.move(e, Finished, func(r *Run) {
+			r.ID, r.Site, r.TID, r.Type, r.At = e.ID, e.Site, e.TID, e.Report.Type, e.At
+			r.Report, r.Brought = &e.Report, true
+		}, "")
+	case Delivered:
+		if !r.Owed() {
+			break
+		}
+		return r.move(e, Finished, func(r *Run) { r.Delivered = true }, Finished)
+	case Requeued:
+		if !r.Brought || !r.Delivered {
+			break
+		}
+		return r.move(e, Finished, func(r *Run) { r.Delivered = false }, Finished)
 	case Interrupted:
 		return r.move(e, Unknown, nil, Asked, Unknown)
 	case Made:
