@@ -157,11 +157,11 @@ func TestAlteredFiles(t *testing.T) {
 		}
 		outcomes[judge(t, dir, deed, want)]++
 	}
-	for range 25 {
+	for range 15 {
 		try(clean, FileName)
 		try(killed, FileName+"-wal")
 	}
-	for range 5 {
+	for range 4 {
 		try(killed, FileName)
 		try(clean, markName)
 	}

@@ -264,6 +264,7 @@ func (w *writer) transaction(batch []*request) (kept int, err error) {
 			w.undo()
 		}
 	}()
+	bytes := 0
 	for _, r := range batch {
 		if r.do != nil {
 			r.err, err = w.deed(r.do)
@@ -275,6 +276,7 @@ func (w *writer) transaction(batch []*request) (kept int, err error) {
 		}
 		if r.err == nil {
 			kept++
+			bytes += len(r.data)
 		}
 	}
 	if kept == 0 {
@@ -294,7 +296,7 @@ func (w *writer) transaction(batch []*request) (kept int, err error) {
 			w.s.log.Error("journal: mark not written", "error", err)
 		}
 	}
-	w.pages += pagesPerCommit + kept*pagesPerAppend
+	w.pages += pagesPerCommit + kept*pagesPerAppend + bytes/pageSize
 	return kept, nil
 }
 
@@ -454,12 +456,13 @@ func (w *writer) stop() {
 // A commit writes some pages to the log whatever it holds, and more for each
 // append: an estimate, so that the log need not be looked at each time.
 const (
-	pagesPerCommit = 4
-	pagesPerAppend = 4
-	// checkpointPages of 4 KiB in the log ask for a checkpoint.
+	pagesPerCommit = 2
+	pagesPerAppend = 3
+	pageSize       = 4096
+	// checkpointPages in the log ask for a checkpoint.
 	checkpointPages = 4000
 	// maxLogPages are too many: the writer waits for a checkpoint.
-	maxLogPages = 8 * checkpointPages
+	maxLogPages = 4 * checkpointPages
 )
 
 // checkpointSoon asks for a checkpoint when the log has grown. It is made by
