@@ -27,6 +27,7 @@ const (
 	RuleMinLength  = "minLength"
 	RuleMaxLength  = "maxLength"
 	RuleAdditional = "additionalProperties"
+	RuleNot        = "not"
 )
 
 // Error gives the text.

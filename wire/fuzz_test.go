@@ -24,6 +24,9 @@ func fuzzFromTill(f *testing.F, name string, kind spec.Kind) {
 	}
 	m, ok := spec.Default().Message(spec.PAC, name)
 	if !ok {
+		m, ok = spec.Default().Message(spec.PAT, name)
+	}
+	if !ok {
 		f.Fatalf("no message %s", name)
 	}
 	for _, e := range m.Examples {
@@ -148,11 +151,15 @@ func FuzzVerifySignatureResponse(f *testing.F) {
 	fuzzFromTill(f, "verifySignature", spec.KindResponse)
 }
 
+func FuzzTableListResult(f *testing.F)  { fuzzFromTill(f, "tableList", spec.KindResponse) }
+func FuzzTableLockResult(f *testing.F)  { fuzzFromTill(f, "tableLock", spec.KindResponse) }
+func FuzzPOSReceiptResult(f *testing.F) { fuzzFromTill(f, "posReceipt", spec.KindResponse) }
+
 // FuzzFromTheGateway feeds everything to the decoders of a till's side. What
 // they read is written and read again unchanged.
 func FuzzFromTheGateway(f *testing.F) {
 	for _, m := range spec.Default().Messages() {
-		if m.Side != spec.PAC || m.Kind == spec.KindError {
+		if m.Kind == spec.KindError {
 			continue
 		}
 		for _, e := range m.Examples {
@@ -168,6 +175,11 @@ func FuzzFromTheGateway(f *testing.F) {
 		}
 	}
 	names := []string{"connectedTerminals", "terminalDetails", "performTransaction", "duplicate", "cancelTransaction", "report", "verifySignature", "terminalNotification"}
+	for _, m := range spec.Default().Messages() {
+		if m.Side == spec.PAT && m.Kind != spec.KindError {
+			names = append(names, m.Name)
+		}
+	}
 	f.Fuzz(func(t *testing.T, name string, value []byte) {
 		if !slices.Contains(names, name) {
 			return

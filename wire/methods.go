@@ -22,6 +22,27 @@ const (
 	MethodTerminalNotification = "terminalNotification"         // Connect → EPOS
 )
 
+// The methods of Pay-At-Table, all of them Connect → EPOS. The last three are
+// notifications, or requests on a connection with the extension acks.
+const (
+	MethodTableList           = "tableListRequest"
+	MethodTableLock           = "tableLockRequest"
+	MethodPOSReceipt          = "posReceiptRequest"
+	MethodFinalPOSReceipt     = "finalPOSReceiptRequest"
+	MethodTransactionResponse = "transactionResponse"
+	MethodTableUnlock         = "tableUnlock"
+	MethodReportResponse      = "reportResponse"
+)
+
+// PATMethods lists the methods of Pay-At-Table in the order of the contract.
+// They are the same in both versions.
+func PATMethods() []string {
+	return []string{
+		MethodTableList, MethodTableLock, MethodPOSReceipt, MethodFinalPOSReceipt,
+		MethodTransactionResponse, MethodTableUnlock, MethodReportResponse,
+	}
+}
+
 // typed pairs a method with the type that it asks for, as results spell it.
 type typed struct {
 	method string

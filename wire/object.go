@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tillwire/tillwire/money"
+	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/spec"
 )
 
@@ -190,27 +191,62 @@ func integer(value jsontext.Value) (money.Minor, bool) {
 	return money.Minor(n), err == nil || errors.Is(err, strconv.ErrRange)
 }
 
-// list takes an array and reads each of its items with read, which is given the
-// pointer to it.
-func (o *object) list(name string, read func(at string, value jsontext.Value) string) []string {
+// each takes an array and has each of its items read, which is given the
+// pointer to it. It reports false when there is none or it cannot be read.
+func (o *object) each(name string, read func(at string, value jsontext.Value)) bool {
 	value, at, ok := o.take(name)
 	if !ok {
-		return nil
+		return false
 	}
 	var items []jsontext.Value
 	if value.Kind() != jsontext.KindBeginArray || json.Unmarshal(value, &items) != nil {
 		o.fault = wrongType(at, "an array")
+		return false
+	}
+	for i, item := range items {
+		if read(at+"/"+strconv.Itoa(i), item); o.fault != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// list takes an array of strings, nil when there is none.
+func (o *object) list(name string, read func(at string, value jsontext.Value) string) []string {
+	out := []string{}
+	if !o.each(name, func(at string, value jsontext.Value) { out = append(out, read(at, value)) }) {
 		return nil
 	}
-	out := make([]string, 0, len(items))
-	for i, item := range items {
-		s := read(at+"/"+strconv.Itoa(i), item)
-		if o.fault != nil {
-			return nil
-		}
-		out = append(out, s)
+	return out
+}
+
+// lines takes receipt lines of the given types, nil when there are none.
+func (o *object) lines(name string, types []receipt.LineType) []Line {
+	out := []Line{}
+	words := spelt[string](types)
+	if !o.each(name, func(at string, value jsontext.Value) { out = append(out, o.line(at, value, words)) }) {
+		return nil
 	}
 	return out
+}
+
+// line reads one line. What deviates in it does so in o.
+func (o *object) line(at string, value jsontext.Value, types []string) Line {
+	in := openObject(at, value)
+	l := Line{Format: []string{}}
+	in.need("type")
+	l.Type = in.oneOf("type", types...)
+	in.each("format", func(at string, value jsontext.Value) {
+		l.Format = append(l.Format, in.oneOfOf(at, value, spelt[string](receipt.Formats())))
+	})
+	in.need("value")
+	l.Value = in.text("value")
+	devs, fault := in.close()
+	o.fault = fault
+	for _, d := range devs {
+		o.deviate(d.Fault())
+	}
+	return l
 }
 
 // forbid makes a member a fault unless it says nothing, in which case it is

@@ -58,6 +58,12 @@ func decodeFromTill(v Version, name string, e envelope) (Message, []Deviation, *
 	case "verifySignature":
 		accepted, devs, fault := DecodeVerifySignatureResponse(e.Result)
 		return decoded(VerifySignatureResponse{accepted}, devs, fault)
+	case "tableList":
+		return decoded(DecodeTableListResult(v, e.Result))
+	case "tableLock":
+		return decoded(DecodeTableLockResult(v, e.Result))
+	case "posReceipt", "finalPOSReceipt":
+		return decoded(DecodePOSReceiptResult(v, e.Result))
 	}
 	panic("no decoder for " + name)
 }
@@ -86,17 +92,31 @@ func decodeFromGateway(v Version, name string, e envelope) (Message, error) {
 		return read(DecodeVerifySignature(e.Params))
 	case "terminalNotification":
 		return read(DecodeTerminalNotification(e.Params))
+	case "tableList":
+		return read(DecodeTableList(e.Params))
+	case "tableLock":
+		return read(DecodeTableLock(e.Params))
+	case "posReceipt":
+		return read(DecodePOSReceipt(e.Params))
+	case "finalPOSReceipt":
+		return read(DecodeFinalPOSReceipt(e.Params))
+	case "transactionResponse":
+		return read(DecodeTransactionResponse(e.Params))
+	case "tableUnlock":
+		return read(DecodeTableUnlock(e.Params))
+	case "reportResponse":
+		return read(DecodeReportResponse(e.Params))
 	}
 	panic("no decoder for " + name)
 }
 
 func read[M Message](m M, err error) (Message, error) { return m, err }
 
-// pacExamples calls f for each example of a direction on the PAC side that is
-// about params or result; the envelope is another package's.
-func pacExamples(t *testing.T, d spec.Direction, f func(*testing.T, spec.Message, spec.Example)) {
+// examples calls f for each example of a direction that is about params or
+// result; the envelope is another package's.
+func examples(t *testing.T, d spec.Direction, f func(*testing.T, spec.Message, spec.Example)) {
 	for _, m := range spec.Default().Messages() {
-		if m.Side != spec.PAC || m.Kind == spec.KindError {
+		if m.Kind == spec.KindError {
 			continue
 		}
 		for _, e := range m.Examples {
@@ -113,7 +133,7 @@ func TestExamplesFromTills(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pacExamples(t, spec.ToConnect, func(t *testing.T, m spec.Message, e spec.Example) {
+	examples(t, spec.ToConnect, func(t *testing.T, m spec.Message, e spec.Example) {
 		v, env := version(t, e.Version), open(t, e.Text)
 		got, devs, fault := decodeFromTill(v, m.Name, env)
 		if fault == nil && len(devs) > 0 {
@@ -173,7 +193,7 @@ func replaced(t *testing.T, text []byte, value jsontext.Value) []byte {
 
 // What the gateway sends is written again byte for byte.
 func TestExamplesFromTheGateway(t *testing.T) {
-	pacExamples(t, spec.ToEPOS, func(t *testing.T, m spec.Message, e spec.Example) {
+	examples(t, spec.ToEPOS, func(t *testing.T, m spec.Message, e spec.Example) {
 		if !e.Valid {
 			return
 		}
@@ -197,29 +217,31 @@ func TestExamplesFromTheGateway(t *testing.T) {
 
 // The error examples show the wording of what is refused here.
 func TestErrorExamples(t *testing.T) {
-	m, _ := spec.Default().Message(spec.PAC, "errorMessage")
-	seen := 0
-	for _, pair := range m.Errors {
-		var e struct {
-			Error struct {
-				Code    int    `json:"code"`
-				Message string `json:"message"`
-			} `json:"error"`
+	for _, side := range []spec.Side{spec.PAC, spec.PAT} {
+		m, _ := spec.Default().Message(side, "errorMessage")
+		seen := 0
+		for _, pair := range m.Errors {
+			var e struct {
+				Error struct {
+					Code    int    `json:"code"`
+					Message string `json:"message"`
+				} `json:"error"`
+			}
+			if err := json.Unmarshal(pair.ErrorToEPOS, &e); err != nil {
+				t.Fatal(err)
+			}
+			if e.Error.Code != spec.CodeInvalidParams {
+				continue
+			}
+			seen++
+			_, _, fault := decodeFromTill(V1, pair.Message, open(t, []byte(pair.ToConnect)))
+			if fault == nil || fault.Message() != e.Error.Message {
+				t.Errorf("%s: got %v, want %q", pair.Name, fault, e.Error.Message)
+			}
 		}
-		if err := json.Unmarshal(pair.ErrorToEPOS, &e); err != nil {
-			t.Fatal(err)
+		if seen == 0 {
+			t.Errorf("%s: no example of invalid params", side)
 		}
-		if e.Error.Code != spec.CodeInvalidParams {
-			continue
-		}
-		seen++
-		_, _, fault := decodeFromTill(V1, pair.Message, open(t, []byte(pair.ToConnect)))
-		if fault == nil || fault.Message() != e.Error.Message {
-			t.Errorf("%s: got %v, want %q", pair.Name, fault, e.Error.Message)
-		}
-	}
-	if seen == 0 {
-		t.Error("no example of invalid params")
 	}
 }
 
