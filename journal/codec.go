@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/txn"
 )
 
@@ -34,10 +35,35 @@ const (
 	kindContradicted      = "txn.contradicted"
 
 	kindReportDispatched  = "report.dispatched"
+	kindReportBrought     = "report.brought"
+	kindReportDelivered   = "report.delivered"
+	kindReportRequeued    = "report.requeued"
 	kindReportInterrupted = "report.interrupted"
 	kindReportMade        = "report.made"
 	kindReportGaveUp      = "report.gaveUp"
 	kindReportNotMade     = "report.notMade"
+	kindReportBrought     = "report.brought"
+	kindReportDelivered   = "report.delivered"
+	kindReportRequeued    = "report.requeued"
+
+	kindOpened          = "table.opened"
+	kindLockIntended    = "table.lockIntended"
+	kindLockConfirmed   = "table.lockConfirmed"
+	kindLockRefused     = "table.lockRefused"
+	kindLockUnanswered  = "table.lockUnanswered"
+	kindNotAsked        = "table.notAsked"
+	kindBillWanted      = "table.billWanted"
+	kindBillAnswered    = "table.billAnswered"
+	kindPaymentStarted  = "table.paymentStarted"
+	kindPaymentTaken    = "table.paymentTaken"
+	kindPaymentNotTaken = "table.paymentNotTaken"
+	kindPaymentResolved = "table.paymentResolved"
+	kindLeft            = "table.left"
+	kindTerminalLost    = "table.terminalLost"
+	kindTerminalBack    = "table.terminalBack"
+	kindQueued          = "table.queued"
+	kindDelivered       = "table.delivered"
+	kindRequeued        = "table.requeued"
 
 	kindOrphan = "orphan.told"
 )
@@ -48,7 +74,7 @@ func EncodeTxn(e txn.Event, at time.Time) Record {
 	at = utc(at)
 	switch e := e.(type) {
 	case txn.Accepted:
-		return encode(kindAccepted, at, acceptedForm{e.ID, e.Site, e.TID, requestForm(e.Request), callerForm(e.Caller), e.Deviations, own(e.At, at)})
+		return encode(kindAccepted, at, acceptedForm{e.ID, e.Site, e.TID, requestForm(e.Request), callerForm(e.Caller), maskedAll(e.Deviations), own(e.At, at)})
 	case txn.Dispatched:
 		return encodeTimed(kindDispatched, at, e.At)
 	case txn.Started:
@@ -60,7 +86,7 @@ func EncodeTxn(e txn.Event, at time.Time) Record {
 	case txn.SignatureWanted:
 		return encode(kindSignatureWanted, at, wantedForm{formWish(e.Wish), own(e.At, at)})
 	case txn.SignatureAnswered:
-		return encode(kindSignatureAnswered, at, signedForm{e.Accepted, e.By, e.Deviations, own(e.At, at)})
+		return encode(kindSignatureAnswered, at, signedForm{e.Accepted, e.By, maskedAll(e.Deviations), own(e.At, at)})
 	case txn.LinkLost:
 		return encodeTimed(kindLinkLost, at, e.At)
 	case txn.Restarted:
@@ -94,7 +120,7 @@ func DecodeTxn(r Record) (txn.Event, error) {
 		f, err := decode[acceptedForm](r)
 		return txn.Accepted{
 			ID: f.ID, Site: f.Site, TID: f.TID, Request: txn.Request(f.Request), Caller: txn.Caller(f.Caller),
-			Deviations: f.Devs, At: when(f.At, r.At),
+			Deviations: maskedAll(f.Deviations), At: when(f.At, r.At),
 		}, err
 	case kindDispatched:
 		at, err := decodeTimed(r)
@@ -113,7 +139,7 @@ func DecodeTxn(r Record) (txn.Event, error) {
 		return txn.SignatureWanted{Wish: f.Wish.wish(), At: when(f.At, r.At)}, err
 	case kindSignatureAnswered:
 		f, err := decode[signedForm](r)
-		return txn.SignatureAnswered{Accepted: f.Accepted, By: f.By, Deviations: f.Devs, At: when(f.At, r.At)}, err
+		return txn.SignatureAnswered{Accepted: f.Accepted, By: f.By, Deviations: maskedAll(f.Deviations), At: when(f.At, r.At)}, err
 	case kindLinkLost:
 		at, err := decodeTimed(r)
 		return txn.LinkLost{At: at}, err
@@ -166,7 +192,13 @@ func EncodeReport(e report.Event, at time.Time) Record {
 	at = utc(at)
 	switch e := e.(type) {
 	case report.Dispatched:
-		return encode(kindReportDispatched, at, reportDispatchedForm{e.ID, e.Site, e.TID, e.Type, e.Deviations, own(e.At, at)})
+		return encode(kindReportDispatched, at, reportDispatchedForm{e.ID, e.Site, e.TID, e.Type, maskedAll(e.Deviations), own(e.At, at)})
+	case report.Brought:
+		return encode(kindReportBrought, at, broughtForm{e.ID, e.Site, e.TID, formReport(e.Report), own(e.At, at)})
+	case report.Delivered:
+		return encodeTimed(kindReportDelivered, at, e.At)
+	case report.Requeued:
+		return encode(kindReportRequeued, at, requeuedForm{e.By, own(e.At, at)})
 	case report.Interrupted:
 		return encodeTimed(kindReportInterrupted, at, e.At)
 	case report.Made:
@@ -175,6 +207,12 @@ func EncodeReport(e report.Event, at time.Time) Record {
 		return encodeTimed(kindReportGaveUp, at, e.At)
 	case report.NotMade:
 		return encode(kindReportNotMade, at, notMadeForm{masked(e.Reason), own(e.At, at)})
+	case report.Brought:
+		return encode(kindReportBrought, at, broughtForm{e.ID, e.Site, e.TID, formReport(e.Report), own(e.At, at)})
+	case report.Delivered:
+		return encodeTimed(kindReportDelivered, at, e.At)
+	case report.Requeued:
+		return encode(kindReportRequeued, at, reportRequeuedForm{e.By, own(e.At, at)})
 	default:
 		panic(fmt.Sprintf("journal: no kind for %T", e))
 	}
@@ -185,7 +223,16 @@ func DecodeReport(r Record) (report.Event, error) {
 	switch r.Kind {
 	case kindReportDispatched:
 		f, err := decode[reportDispatchedForm](r)
-		return report.Dispatched{ID: f.ID, Site: f.Site, TID: f.TID, Type: f.Type, Deviations: f.Devs, At: when(f.At, r.At)}, err
+		return report.Dispatched{ID: f.ID, Site: f.Site, TID: f.TID, Type: f.Type, Deviations: maskedAll(f.Deviations), At: when(f.At, r.At)}, err
+	case kindReportBrought:
+		f, err := decode[broughtForm](r)
+		return report.Brought{ID: f.ID, Site: f.Site, TID: f.TID, Report: f.Report.report(), At: when(f.At, r.At)}, err
+	case kindReportDelivered:
+		at, err := decodeTimed(r)
+		return report.Delivered{At: at}, err
+	case kindReportRequeued:
+		f, err := decode[requeuedForm](r)
+		return report.Requeued{By: f.By, At: when(f.At, r.At)}, err
 	case kindReportInterrupted:
 		at, err := decodeTimed(r)
 		return report.Interrupted{At: at}, err
@@ -198,6 +245,15 @@ func DecodeReport(r Record) (report.Event, error) {
 	case kindReportNotMade:
 		f, err := decode[notMadeForm](r)
 		return report.NotMade{Reason: masked(f.Reason), At: when(f.At, r.At)}, err
+	case kindReportBrought:
+		f, err := decode[broughtForm](r)
+		return report.Brought{ID: f.ID, Site: f.Site, TID: f.TID, Report: f.Report.report(), At: when(f.At, r.At)}, err
+	case kindReportDelivered:
+		at, err := decodeTimed(r)
+		return report.Delivered{At: at}, err
+	case kindReportRequeued:
+		f, err := decode[reportRequeuedForm](r)
+		return report.Requeued{By: f.By, At: when(f.At, r.At)}, err
 	}
 	return nil, unknownKind(r)
 }
@@ -215,6 +271,129 @@ func ReplayReport(records []Record) (report.Run, error) {
 		}
 	}
 	return run, nil
+}
+
+// EncodeTable is EncodeTxn for the events of a Pay-At-Table visit. The ids of
+// payments and tables stay as they are: a till knows its own by them, and a
+// payment's id may look like a card number.
+func EncodeTable(e table.Event, at time.Time) Record {
+	at = utc(at)
+	switch e := e.(type) {
+	case table.Opened:
+		return encode(kindOpened, at, openedForm{e.ID, e.Site, e.TID, e.Waiter, own(e.At, at)})
+	case table.LockIntended:
+		return encode(kindLockIntended, at, lockIntendedForm{e.Table, own(e.At, at)})
+	case table.LockConfirmed:
+		return encode(kindLockConfirmed, at, lockConfirmedForm{e.Amount, e.Currency, own(e.At, at)})
+	case table.LockRefused:
+		return encode(kindLockRefused, at, whyForm{masked(e.Why), own(e.At, at)})
+	case table.LockUnanswered:
+		return encode(kindLockUnanswered, at, whyForm{masked(e.Why), own(e.At, at)})
+	case table.NotAsked:
+		return encode(kindNotAsked, at, whyForm{masked(e.Why), own(e.At, at)})
+	case table.BillWanted:
+		return encodeTimed(kindBillWanted, at, e.At)
+	case table.BillAnswered:
+		return encodeTimed(kindBillAnswered, at, e.At)
+	case table.PaymentStarted:
+		return encode(kindPaymentStarted, at, paymentStartedForm{e.Payment, e.Asked, own(e.At, at)})
+	case table.PaymentTaken:
+		return encode(kindPaymentTaken, at, paymentTakenForm{e.Payment, formReceipt(e.Receipt), own(e.At, at)})
+	case table.PaymentNotTaken:
+		return encode(kindPaymentNotTaken, at, paymentNotTakenForm{e.Payment, own(e.At, at)})
+	case table.PaymentResolved:
+		return encode(kindPaymentResolved, at, paymentResolvedForm{e.Payment, e.Taken, formReceipt(e.Receipt), e.By, own(e.At, at)})
+	case table.Left:
+		return encode(kindLeft, at, whyForm{masked(e.Why), own(e.At, at)})
+	case table.TerminalLost:
+		return encodeTimed(kindTerminalLost, at, e.At)
+	case table.TerminalBack:
+		return encodeTimed(kindTerminalBack, at, e.At)
+	case table.Queued:
+		return encode(kindQueued, at, queuedForm{e.Notice, e.Payments, own(e.At, at)})
+	case table.Delivered:
+		return encode(kindDelivered, at, deliveredForm{e.N, own(e.At, at)})
+	case table.Requeued:
+		return encode(kindRequeued, at, requeuedForm{e.N, e.By, own(e.At, at)})
+	default:
+		panic(fmt.Sprintf("journal: no kind for %T", e))
+	}
+}
+
+// DecodeTable is DecodeTxn for the events of a visit.
+func DecodeTable(r Record) (table.Event, error) {
+	switch r.Kind {
+	case kindOpened:
+		f, err := decode[openedForm](r)
+		return table.Opened{ID: f.ID, Site: f.Site, TID: f.TID, Waiter: f.Waiter, At: when(f.At, r.At)}, err
+	case kindLockIntended:
+		f, err := decode[lockIntendedForm](r)
+		return table.LockIntended{Table: f.Table, At: when(f.At, r.At)}, err
+	case kindLockConfirmed:
+		f, err := decode[lockConfirmedForm](r)
+		return table.LockConfirmed{Amount: f.Amount, Currency: f.Currency, At: when(f.At, r.At)}, err
+	case kindLockRefused:
+		why, at, err := decodeWhy(r)
+		return table.LockRefused{Why: why, At: at}, err
+	case kindLockUnanswered:
+		why, at, err := decodeWhy(r)
+		return table.LockUnanswered{Why: why, At: at}, err
+	case kindNotAsked:
+		why, at, err := decodeWhy(r)
+		return table.NotAsked{Why: why, At: at}, err
+	case kindBillWanted:
+		at, err := decodeTimed(r)
+		return table.BillWanted{At: at}, err
+	case kindBillAnswered:
+		at, err := decodeTimed(r)
+		return table.BillAnswered{At: at}, err
+	case kindPaymentStarted:
+		f, err := decode[paymentStartedForm](r)
+		return table.PaymentStarted{Payment: f.Payment, Asked: f.Asked, At: when(f.At, r.At)}, err
+	case kindPaymentTaken:
+		f, err := decode[paymentTakenForm](r)
+		return table.PaymentTaken{Payment: f.Payment, Receipt: f.Receipt.receipt(), At: when(f.At, r.At)}, err
+	case kindPaymentNotTaken:
+		f, err := decode[paymentNotTakenForm](r)
+		return table.PaymentNotTaken{Payment: f.Payment, At: when(f.At, r.At)}, err
+	case kindPaymentResolved:
+		f, err := decode[paymentResolvedForm](r)
+		return table.PaymentResolved{Payment: f.Payment, Taken: f.Taken, Receipt: f.Receipt.receipt(), By: f.By, At: when(f.At, r.At)}, err
+	case kindLeft:
+		why, at, err := decodeWhy(r)
+		return table.Left{Why: why, At: at}, err
+	case kindTerminalLost:
+		at, err := decodeTimed(r)
+		return table.TerminalLost{At: at}, err
+	case kindTerminalBack:
+		at, err := decodeTimed(r)
+		return table.TerminalBack{At: at}, err
+	case kindQueued:
+		f, err := decode[queuedForm](r)
+		return table.Queued{Notice: f.Notice, Payments: f.Payments, At: when(f.At, r.At)}, err
+	case kindDelivered:
+		f, err := decode[deliveredForm](r)
+		return table.Delivered{N: f.N, At: when(f.At, r.At)}, err
+	case kindRequeued:
+		f, err := decode[requeuedForm](r)
+		return table.Requeued{N: f.N, By: f.By, At: when(f.At, r.At)}, err
+	}
+	return nil, unknownKind(r)
+}
+
+// ReplayTable returns the visit that the records tell of.
+func ReplayTable(records []Record) (table.Visit, error) {
+	var v table.Visit
+	for i, r := range records {
+		e, err := DecodeTable(r)
+		if err != nil {
+			return v, fmt.Errorf("journal: record %d: %w", i+1, err)
+		}
+		if v, err = table.Apply(v, e); err != nil {
+			return v, fmt.Errorf("journal: record %d: %w", i+1, err)
+		}
+	}
+	return v, nil
 }
 
 // An Orphan is what a terminal said of a request that nobody here knows. One
@@ -297,6 +476,11 @@ func encodeNotified(e txn.Notified, at time.Time) Record {
 func decodeTimed(r Record) (time.Time, error) {
 	f, err := decode[timed](r)
 	return when(f.At, r.At), err
+}
+
+func decodeWhy(r Record) (why string, at time.Time, err error) {
+	f, err := decode[whyForm](r)
+	return masked(f.Why), when(f.At, r.At), err
 }
 
 // decode reads a body strictly: a member that this version does not have is

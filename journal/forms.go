@@ -1,11 +1,13 @@
 package journal
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/txn"
 )
 
@@ -22,13 +24,13 @@ type timed struct {
 }
 
 type acceptedForm struct {
-	ID      txn.RequestID `json:"id"`
-	Site    txn.SiteID    `json:"site"`
-	TID     txn.TID       `json:"tid"`
-	Request requestForm   `json:"request"`
-	Caller  callerForm    `json:"caller,omitzero"`
-	Devs    []string      `json:"deviations,omitempty"`
-	At      *time.Time    `json:"at,omitempty"`
+	ID         txn.RequestID `json:"id"`
+	Site       txn.SiteID    `json:"site"`
+	TID        txn.TID       `json:"tid"`
+	Request    requestForm   `json:"request"`
+	Caller     callerForm    `json:"caller,omitzero"`
+	Deviations []string      `json:"deviations,omitzero"`
+	At         *time.Time    `json:"at,omitempty"`
 }
 
 type requestForm struct {
@@ -70,10 +72,10 @@ type wishForm struct {
 }
 
 type signedForm struct {
-	Accepted bool            `json:"accepted"`
-	By       txn.SignatureBy `json:"by"`
-	Devs     []string        `json:"deviations,omitempty"`
-	At       *time.Time      `json:"at,omitempty"`
+	Accepted   bool            `json:"accepted"`
+	By         txn.SignatureBy `json:"by"`
+	Deviations []string        `json:"deviations,omitzero"`
+	At         *time.Time      `json:"at,omitempty"`
 }
 
 type outcomeEventForm struct {
@@ -138,12 +140,25 @@ type resolutionForm struct {
 }
 
 type reportDispatchedForm struct {
-	ID   string      `json:"id"`
-	Site string      `json:"site"`
-	TID  string      `json:"tid"`
-	Type report.Type `json:"type"`
-	Devs []string    `json:"deviations,omitempty"`
-	At   *time.Time  `json:"at,omitempty"`
+	ID         string      `json:"id"`
+	Site       string      `json:"site"`
+	TID        string      `json:"tid"`
+	Type       report.Type `json:"type"`
+	Deviations []string    `json:"deviations,omitzero"`
+	At         *time.Time  `json:"at,omitempty"`
+}
+
+type broughtForm struct {
+	ID     string     `json:"id"`
+	Site   string     `json:"site"`
+	TID    string     `json:"tid"`
+	Report reportForm `json:"report"`
+	At     *time.Time `json:"at,omitempty"`
+}
+
+type requeuedForm struct {
+	By string     `json:"by"`
+	At *time.Time `json:"at,omitempty"`
 }
 
 type madeForm struct {
@@ -154,6 +169,19 @@ type madeForm struct {
 type notMadeForm struct {
 	Reason string     `json:"reason"`
 	At     *time.Time `json:"at,omitempty"`
+}
+
+type broughtForm struct {
+	ID     string     `json:"id"`
+	Site   string     `json:"site"`
+	TID    string     `json:"tid"`
+	Report reportForm `json:"report"`
+	At     *time.Time `json:"at,omitempty"`
+}
+
+type reportRequeuedForm struct {
+	By string     `json:"by"`
+	At *time.Time `json:"at,omitempty"`
 }
 
 type reportForm struct {
@@ -198,6 +226,95 @@ type acquirerTotalsForm struct {
 	PreviousIssuers map[string]breakdownForm `json:"previousIssuers,omitzero"`
 	CurrentNumbers  numbersForm              `json:"currentNumbers,omitzero"`
 	PreviousNumbers numbersForm              `json:"previousNumbers,omitzero"`
+}
+
+type openedForm struct {
+	ID     table.VisitID  `json:"id"`
+	Site   string         `json:"site"`
+	TID    string         `json:"tid"`
+	Waiter table.WaiterID `json:"waiter,omitzero"`
+	At     *time.Time     `json:"at,omitempty"`
+}
+
+type lockIntendedForm struct {
+	Table table.TableID `json:"table"`
+	At    *time.Time    `json:"at,omitempty"`
+}
+
+type lockConfirmedForm struct {
+	Amount   money.Minor    `json:"amount"`
+	Currency money.Currency `json:"currency"`
+	At       *time.Time     `json:"at,omitempty"`
+}
+
+// A whyForm is an event of a visit that has nothing but its reason.
+type whyForm struct {
+	Why string     `json:"why"`
+	At  *time.Time `json:"at,omitempty"`
+}
+
+type paymentStartedForm struct {
+	Payment table.PaymentID `json:"payment"`
+	Asked   money.Minor     `json:"asked"`
+	At      *time.Time      `json:"at,omitempty"`
+}
+
+type paymentTakenForm struct {
+	Payment table.PaymentID `json:"payment"`
+	Receipt receiptForm     `json:"receipt"`
+	At      *time.Time      `json:"at,omitempty"`
+}
+
+type paymentNotTakenForm struct {
+	Payment table.PaymentID `json:"payment"`
+	At      *time.Time      `json:"at,omitempty"`
+}
+
+type paymentResolvedForm struct {
+	Payment table.PaymentID `json:"payment"`
+	Taken   bool            `json:"taken"`
+	Receipt receiptForm     `json:"receipt,omitzero"`
+	By      string          `json:"by"`
+	At      *time.Time      `json:"at,omitempty"`
+}
+
+// A receiptForm has the names of an outcomeForm where they mean the same.
+type receiptForm struct {
+	Paid     money.Minor `json:"paid"`
+	Cashback money.Minor `json:"cashback,omitzero"`
+	Gratuity money.Minor `json:"gratuity,omitzero"`
+
+	AuthCode string    `json:"authCode,omitzero"`
+	Scheme   string    `json:"scheme,omitzero"`
+	Method   string    `json:"method,omitzero"`
+	Time     time.Time `json:"time,omitzero"`
+
+	TransactionID string     `json:"transactionId,omitzero"`
+	Number        string     `json:"number,omitzero"`
+	CVM           string     `json:"cvm,omitzero"`
+	AID           string     `json:"aid,omitzero"`
+	Label         string     `json:"label,omitzero"`
+	PAN           string     `json:"pan,omitzero"`
+	Expiry        string     `json:"expiry,omitzero"`
+	Merchant      []lineForm `json:"merchant,omitzero"`
+	Customer      []lineForm `json:"customer,omitzero"`
+}
+
+type queuedForm struct {
+	Notice   table.Notice      `json:"notice"`
+	Payments []table.PaymentID `json:"payments,omitempty"`
+	At       *time.Time        `json:"at,omitempty"`
+}
+
+type deliveredForm struct {
+	N  int        `json:"n"`
+	At *time.Time `json:"at,omitempty"`
+}
+
+type requeuedForm struct {
+	N  int        `json:"n"`
+	By string     `json:"by"`
+	At *time.Time `json:"at,omitempty"`
 }
 
 type orphanForm struct {
@@ -248,6 +365,14 @@ func masked(s string) string {
 		}
 		s = m
 	}
+}
+
+func maskedAll(texts []string) []string {
+	out := slices.Clone(texts)
+	for i, s := range out {
+		out[i] = masked(s)
+	}
+	return out
 }
 
 func formLines(lines []receipt.Line) []lineForm {
@@ -307,6 +432,26 @@ func (f outcomeForm) outcome() txn.Outcome {
 		TransactionID: f.TransactionID, Number: f.Number, Time: utc(f.Time),
 		Method: f.Method, CVM: f.CVM, Scheme: f.Scheme, AID: f.AID, Label: f.Label, AuthCode: f.AuthCode,
 		PAN: masked(f.PAN), PANSequence: f.PANSequence, Start: f.Start, Expiry: f.Expiry,
+		Receipts: receipt.Copies{Merchant: lines(f.Merchant), Customer: lines(f.Customer)},
+	}
+}
+
+func formReceipt(r table.Receipt) receiptForm {
+	return receiptForm{
+		Paid: r.Paid, Cashback: r.Cashback, Gratuity: r.Gratuity,
+		AuthCode: r.AuthCode, Scheme: r.Scheme, Method: r.Method, Time: utc(r.Time),
+		TransactionID: r.TransactionID, Number: r.Number, CVM: r.CVM, AID: r.AID, Label: r.Label,
+		PAN: masked(r.PAN), Expiry: r.Expiry,
+		Merchant: formLines(r.Receipts.Merchant), Customer: formLines(r.Receipts.Customer),
+	}
+}
+
+func (f receiptForm) receipt() table.Receipt {
+	return table.Receipt{
+		Paid: f.Paid, Cashback: f.Cashback, Gratuity: f.Gratuity,
+		AuthCode: f.AuthCode, Scheme: f.Scheme, Method: f.Method, Time: utc(f.Time),
+		TransactionID: f.TransactionID, Number: f.Number, CVM: f.CVM, AID: f.AID, Label: f.Label,
+		PAN: masked(f.PAN), Expiry: f.Expiry,
 		Receipts: receipt.Copies{Merchant: lines(f.Merchant), Customer: lines(f.Customer)},
 	}
 }

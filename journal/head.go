@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/txn"
 )
 
@@ -28,16 +29,47 @@ func TxnHead(t txn.Transaction) Head {
 	return h
 }
 
-// ReportHead returns the head of a report, but for what the journal sets.
+// ReportHead returns the head of a report, but for what the journal sets. One
+// that was started at the terminal is open until the till has it.
 func ReportHead(r report.Run) Head {
 	h := Head{
 		Stream: Stream(r.ID), Kind: ReportStream, Site: txn.SiteID(r.Site), TID: txn.TID(r.TID),
 		State: string(r.State), Told: string(r.Told), Type: string(r.Type),
-		Open:       r.State != report.Finished,
+		Open:       r.State != report.Finished || r.Owed(),
 		AcceptedAt: utc(r.At), DispatchedAt: utc(r.At),
 	}
 	if r.Report != nil {
 		h.Result = string(r.Report.Result)
+	}
+	return h
+}
+
+// visitType is the type in the head of every visit.
+const visitType = "VISIT"
+
+// TableHead returns the head of a visit, but for what the journal sets. It is
+// open until the visit is done. Its amount is what the table owed when it was
+// locked; its result, once no payment can change it, is REFUSED, UNPAID,
+// PART_PAID or PAID.
+func TableHead(v table.Visit) Head {
+	h := Head{
+		Stream: Stream(v.ID), Kind: VisitStream, Site: txn.SiteID(v.Site), TID: txn.TID(v.TID),
+		State: string(v.State), Type: visitType, Open: !v.Done(),
+		Minor: int64(v.Due), Currency: string(v.Currency), AcceptedAt: utc(v.At),
+	}
+	switch v.State {
+	case table.Refused:
+		h.Result = "REFUSED"
+	case table.Settled, table.Unlocked:
+		switch {
+		case !v.Took():
+			h.Result = "UNPAID"
+		case v.Balance() > 0:
+			h.Result = "PART_PAID"
+		default:
+			h.Result = "PAID"
+		}
+	case table.Listing, table.Locking, table.Locked, table.Printing, table.Paying, table.Unresolved:
 	}
 	return h
 }
@@ -65,6 +97,9 @@ func HeadOf(kind StreamKind, records []Record) (Head, error) {
 	case ReportStream:
 		r, err := ReplayReport(records)
 		return ReportHead(r), err
+	case VisitStream:
+		v, err := ReplayTable(records)
+		return TableHead(v), err
 	case OrphanStream:
 		if len(records) != 1 {
 			return Head{}, fmt.Errorf("journal: an orphan has %d records", len(records))
@@ -102,7 +137,10 @@ func (a Append) Next(prev Head) Head {
 	h.Stream, h.Records = a.Stream, a.Expect+len(a.Records)
 	if a.Expect > 0 {
 		h.Kind, h.Site, h.TID, h.RequestKey = prev.Kind, prev.Site, prev.TID, prev.RequestKey
-		h.Minor, h.Currency, h.AcceptedAt = prev.Minor, prev.Currency, prev.AcceptedAt
+		h.AcceptedAt = prev.AcceptedAt
+		if prev.Currency != "" {
+			h.Minor, h.Currency = prev.Minor, prev.Currency
+		}
 	}
 	h.AcceptedAt, h.DispatchedAt = utc(h.AcceptedAt), utc(h.DispatchedAt)
 	h.EndedAt = time.Time{}

@@ -1,6 +1,6 @@
 // Package journal is what must survive: the interface of the append-only
-// record of every transaction and report, and of the register of sites and
-// keys. Backends live in rooms inside; one suite, journaltest, runs on each.
+// record of every transaction, report and visit, and of the register of sites
+// and keys. Backends live in rooms inside; one suite, journaltest, runs on each.
 //
 // A journal never decides anything about a transaction. It keeps records in
 // the order of their stream, refuses a second writer, and has everything on
@@ -16,7 +16,8 @@ import (
 	"github.com/tillwire/tillwire/txn"
 )
 
-// A Stream is the life of one request: its records, in order.
+// A Stream is the life of one request, or of one visit to a table, whose id is
+// its name: its records, in order.
 type Stream = txn.RequestID
 
 // A StreamKind says whose life a stream is.
@@ -26,6 +27,7 @@ type StreamKind string
 const (
 	TransactionStream StreamKind = "transaction"
 	ReportStream      StreamKind = "report"
+	VisitStream       StreamKind = "visit"
 	// OrphanStream holds what a terminal said of a request that nobody here
 	// knows. It is never open; people look at it.
 	OrphanStream StreamKind = "orphan"
@@ -43,10 +45,11 @@ type Record struct {
 }
 
 // A Head is how a stream is found, and its state in short. It is what
-// TxnHead, ReportHead or OrphanHead make of the records, plus the request key;
-// Verify says so when it is anything else. Each append replaces it, but for
-// Kind, Site, TID, Minor, Currency, RequestKey and AcceptedAt, which are those
-// of the first. It is rebuilt from records and never trusted over them.
+// TxnHead, ReportHead, TableHead or OrphanHead make of the records, plus the
+// request key; Verify says so when it is anything else. Each append replaces
+// it, but for Kind, Site, TID, RequestKey and AcceptedAt, which are those of the
+// first, and Minor and Currency, which are those of the first that has a
+// currency. It is rebuilt from records and never trusted over them.
 type Head struct {
 	Stream Stream
 	Kind   StreamKind
@@ -56,10 +59,10 @@ type Head struct {
 	State  string // the state's name
 	Open   bool   // recovery and running must look at it
 	Told   string
-	Type   string // SALE…, or the report's type
+	Type   string // SALE…, the report's type, or VISIT
 	Result string // the true result once known, else empty
 
-	Minor    int64 // what was asked, in minor units
+	Minor    int64 // what was asked, or was due at a table, in minor units
 	Currency string
 
 	// Counts says that the stream may be what `duplicate` names: dispatched,

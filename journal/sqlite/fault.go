@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/tillwire/tillwire/journal"
@@ -71,24 +72,36 @@ type commitError struct{ err error }
 func (e *commitError) Error() string { return "commit: " + e.err.Error() }
 func (e *commitError) Unwrap() error { return e.err }
 
-// refusal is what the waiting appends are told after err, when nothing was
-// kept or, with ErrUncertain, perhaps something.
+// refusal is what the waiting appends are told after err, the errors of all
+// tries, when nothing was kept or, with ErrUncertain, perhaps something.
 //
-// Only a sync that failed at the commit leaves it open: the frames may be on
+// Only a sync that failed at a commit leaves it open: the frames may be on
 // disk and be found after a power loss, although SQLite has forgotten them.
 // When a write fails instead, the commit frame, the last of all, is not whole,
 // and a log without it is not read. The next commit that works overwrites the
 // frames; then it is certain that they are gone.
 func refusal(err error) error {
-	var atCommit *commitError
-	c := code(err)
 	switch {
-	case errors.As(err, &atCommit) && (c == codeFsync || c == codeDirFsync):
+	case unsynced(err):
 		return fmt.Errorf("%w: %w", journal.ErrUncertain, err)
-	case c&0xff == codeFull:
+	case code(err)&0xff == codeFull:
 		return fmt.Errorf("%w: %w", journal.ErrFull, err)
 	}
 	return wrap(err)
+}
+
+// unsynced reports whether a sync at a commit is among the errors.
+func unsynced(err error) bool {
+	switch e := err.(type) {
+	case *commitError:
+		c := code(e)
+		return c == codeFsync || c == codeDirFsync
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), unsynced)
+	case interface{ Unwrap() error }:
+		return unsynced(e.Unwrap())
+	}
+	return false
 }
 
 // end returns nil at the end of a raw driver's rows.

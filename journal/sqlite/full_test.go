@@ -246,6 +246,8 @@ func TestWriteErrorsKeepNothing(t *testing.T) {
 		want error
 	}{
 		{&commitError{codedError(codeFsync)}, journal.ErrUncertain},
+		{errors.Join(&commitError{codedError(codeFsync)}, codedError(codeFull)), journal.ErrUncertain},
+		{errors.Join(codedError(codeFull), &commitError{codedError(codeFsync)}), journal.ErrUncertain},
 		{codedError(codeFsync), nil},
 		{&commitError{codedError(codeFull)}, journal.ErrFull},
 		{codedError(codeFull), journal.ErrFull},

@@ -180,11 +180,9 @@ func listQuery(q journal.Query) (string, []any) {
 	if q.TID != "" {
 		where, args = append(where, "tid = ?"), append(args, string(q.TID))
 	}
-	switch q.Kind {
-	case "":
-	case journal.ReportStream: // in these words it has an index
+	if q.Kind == journal.ReportStream { // in these words it has an index
 		where = append(where, "kind = 'report'")
-	default:
+	} else if q.Kind != "" {
 		where, args = append(where, "kind = ?"), append(args, string(q.Kind))
 	}
 	if q.State != "" {

@@ -223,10 +223,14 @@ func (w *writer) write(batch []*request) {
 		if gone := w.ballast.giveUp(); gone != nil {
 			w.s.log.Error("journal: ballast not given up", "error", gone)
 		}
-		kept, err = w.transaction(batch)
+		first := err
+		if kept, err = w.transaction(batch); err != nil {
+			err = errors.Join(first, err)
+		}
 	}
 	if err != nil {
-		w.s.log.Error("journal: nothing was kept", "appends", len(batch), "error", err)
+		w.fallIll(err)
+		w.s.log.Error("journal: a batch was not kept", "appends", len(batch), "error", err)
 		err = refusal(err)
 	}
 	took := time.Since(start)
@@ -510,9 +514,9 @@ func (w *writer) checkpoints(c *conn) {
 
 // fallIll has new work refused from now on.
 func (w *writer) fallIll(err error) {
-	why := fmt.Errorf("%w: %w", journal.ErrFull, err)
-	if code(err)&0xff == codeIO {
-		why = fmt.Errorf("journal: %w", err)
+	why := wrap(err)
+	if c := code(err) & 0xff; c == codeFull || c == 0 { // 0: the ballast finds no room
+		why = fmt.Errorf("%w: %w", journal.ErrFull, err)
 	}
 	if w.s.ill.Swap(&why) == nil {
 		w.s.log.Error("journal: new work is refused", "error", err)
