@@ -539,8 +539,11 @@ func TestMethodsToTills(t *testing.T) {
 }
 
 func TestWhatCannotBeRead(t *testing.T) {
-	for _, text := range []string{``, `null`, `"x"`, `[1]`, `{"tid":`, `{"tid":1,"notificationValue":1,"timeout":"x","currency":2,"amountTotal":12.5,"reportType":0,"cancelling":"x","cancelled":""}`} {
-		for _, name := range []string{"connectedTerminals", "terminalDetails", "performTransaction", "cancelTransaction", "report", "verifySignature", "terminalNotification"} {
+	for _, text := range []string{``, `null`, `"x"`, `[1]`, `{"tid":`, `{"tid":1,"notificationValue":1,"timeout":"x","currency":2,"amountTotal":12.5,"reportType":0,"cancelling":"x","cancelled":"","waiterId":3}`} {
+		for _, name := range []string{
+			"connectedTerminals", "terminalDetails", "performTransaction", "cancelTransaction", "report", "verifySignature", "terminalNotification",
+			"tableList", "tableLock", "posReceipt", "finalPOSReceipt", "transactionResponse", "tableUnlock", "reportResponse",
+		} {
 			value := jsontext.Value(text)
 			_, err := decodeFromGateway(V1, name, envelope{Params: value, Result: value})
 			if err == nil {
