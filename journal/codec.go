@@ -42,9 +42,6 @@ const (
 	kindReportMade        = "report.made"
 	kindReportGaveUp      = "report.gaveUp"
 	kindReportNotMade     = "report.notMade"
-	kindReportBrought     = "report.brought"
-	kindReportDelivered   = "report.delivered"
-	kindReportRequeued    = "report.requeued"
 
 	kindOpened          = "table.opened"
 	kindLockIntended    = "table.lockIntended"
@@ -207,12 +204,6 @@ func EncodeReport(e report.Event, at time.Time) Record {
 		return encodeTimed(kindReportGaveUp, at, e.At)
 	case report.NotMade:
 		return encode(kindReportNotMade, at, notMadeForm{masked(e.Reason), own(e.At, at)})
-	case report.Brought:
-		return encode(kindReportBrought, at, broughtForm{e.ID, e.Site, e.TID, formReport(e.Report), own(e.At, at)})
-	case report.Delivered:
-		return encodeTimed(kindReportDelivered, at, e.At)
-	case report.Requeued:
-		return encode(kindReportRequeued, at, reportRequeuedForm{e.By, own(e.At, at)})
 	default:
 		panic(fmt.Sprintf("journal: no kind for %T", e))
 	}
@@ -245,15 +236,6 @@ func DecodeReport(r Record) (report.Event, error) {
 	case kindReportNotMade:
 		f, err := decode[notMadeForm](r)
 		return report.NotMade{Reason: masked(f.Reason), At: when(f.At, r.At)}, err
-	case kindReportBrought:
-		f, err := decode[broughtForm](r)
-		return report.Brought{ID: f.ID, Site: f.Site, TID: f.TID, Report: f.Report.report(), At: when(f.At, r.At)}, err
-	case kindReportDelivered:
-		at, err := decodeTimed(r)
-		return report.Delivered{At: at}, err
-	case kindReportRequeued:
-		f, err := decode[reportRequeuedForm](r)
-		return report.Requeued{By: f.By, At: when(f.At, r.At)}, err
 	}
 	return nil, unknownKind(r)
 }
@@ -314,7 +296,7 @@ func EncodeTable(e table.Event, at time.Time) Record {
 	case table.Delivered:
 		return encode(kindDelivered, at, deliveredForm{e.N, own(e.At, at)})
 	case table.Requeued:
-		return encode(kindRequeued, at, requeuedForm{e.N, e.By, own(e.At, at)})
+		return encode(kindRequeued, at, visitRequeuedForm{e.N, e.By, own(e.At, at)})
 	default:
 		panic(fmt.Sprintf("journal: no kind for %T", e))
 	}
@@ -375,7 +357,7 @@ func DecodeTable(r Record) (table.Event, error) {
 		f, err := decode[deliveredForm](r)
 		return table.Delivered{N: f.N, At: when(f.At, r.At)}, err
 	case kindRequeued:
-		f, err := decode[requeuedForm](r)
+		f, err := decode[visitRequeuedForm](r)
 		return table.Requeued{N: f.N, By: f.By, At: when(f.At, r.At)}, err
 	}
 	return nil, unknownKind(r)

@@ -411,7 +411,7 @@ func TestHeads(t *testing.T) {
 			t.Errorf("%+v: open %t, counts %t", c.run, h.Open, h.Counts)
 		}
 	}
-	if _, err := journal.HeadOf("visit", nil); err == nil {
+	if _, err := journal.HeadOf("nobody knows", nil); err == nil {
 		t.Error("a head of an unknown kind of stream")
 	}
 }

@@ -171,19 +171,6 @@ type notMadeForm struct {
 	At     *time.Time `json:"at,omitempty"`
 }
 
-type broughtForm struct {
-	ID     string     `json:"id"`
-	Site   string     `json:"site"`
-	TID    string     `json:"tid"`
-	Report reportForm `json:"report"`
-	At     *time.Time `json:"at,omitempty"`
-}
-
-type reportRequeuedForm struct {
-	By string     `json:"by"`
-	At *time.Time `json:"at,omitempty"`
-}
-
 type reportForm struct {
 	Type     report.Type                   `json:"type"`
 	Result   report.Result                 `json:"result"`
@@ -302,7 +289,7 @@ type receiptForm struct {
 
 type queuedForm struct {
 	Notice   table.Notice      `json:"notice"`
-	Payments []table.PaymentID `json:"payments,omitempty"`
+	Payments []table.PaymentID `json:"payments,omitzero"`
 	At       *time.Time        `json:"at,omitempty"`
 }
 
@@ -311,7 +298,7 @@ type deliveredForm struct {
 	At *time.Time `json:"at,omitempty"`
 }
 
-type requeuedForm struct {
+type visitRequeuedForm struct {
 	N  int        `json:"n"`
 	By string     `json:"by"`
 	At *time.Time `json:"at,omitempty"`

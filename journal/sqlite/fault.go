@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/tillwire/tillwire/journal"
 )
@@ -17,6 +18,7 @@ const (
 	codeIO         = 10
 	codeCorrupt    = 11
 	codeFull       = 13
+	codeCantOpen   = 14
 	codeConstraint = 19
 	codeNotADB     = 26
 
@@ -62,8 +64,11 @@ func foreign(err error) error {
 
 // short reports whether err may go away with more space, or with time.
 func short(err error) bool {
-	c := code(err) & 0xff
-	return c == codeFull || c == codeIO
+	switch code(err) & 0xff {
+	case codeFull, codeIO, codeCantOpen:
+		return true
+	}
+	return errors.Is(err, syscall.ENOSPC)
 }
 
 // A commitError says that COMMIT itself failed.

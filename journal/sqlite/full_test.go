@@ -104,18 +104,7 @@ func TestFullDisk(t *testing.T) {
 	defer s.Close()
 	sample(t, s)
 
-	// Something else takes all the room.
-	junk, err := os.Create(filepath.Join(dir, "junk"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	chunk := make([]byte, 4096)
-	for err == nil {
-		_, err = junk.Write(chunk)
-	}
-	if err := junk.Close(); err != nil {
-		t.Fatal(err)
-	}
+	junk := takeAllRoom(t, dir)
 
 	// The ballast is given up for what is in flight: nothing is refused yet.
 	_, a, err := fill(t, s, func(error) bool { return s.Healthy() != nil })
@@ -143,7 +132,7 @@ func TestFullDisk(t *testing.T) {
 	sound(t, s)
 
 	// There is room again.
-	if err := os.Remove(junk.Name()); err != nil {
+	if err := os.Remove(junk); err != nil {
 		t.Fatal(err)
 	}
 	<-recovered
@@ -154,6 +143,48 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("the ballast: %v, %v", st, err)
 	}
 	appendOne(t, s, journaltest.Appends("after", "shop", "1001", start)[0])
+	sound(t, s)
+}
+
+// takeAllRoom fills the disk with something else and returns its name.
+func takeAllRoom(t *testing.T, dir string) string {
+	t.Helper()
+	junk, err := os.Create(filepath.Join(dir, "junk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunk := make([]byte, 4096)
+	for err == nil {
+		_, err = junk.Write(chunk)
+	}
+	if err := junk.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return junk.Name()
+}
+
+// TestOpenOnFullDisk restarts where there is no room: what was in flight ends.
+func TestOpenOnFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := mountSmall(t, dir, 8<<20); err != nil {
+		t.Logf("not tested here: %v", err)
+		return
+	}
+	o := Options{BallastSize: 1 << 20, probeEvery: time.Hour}
+	s := open(t, dir, o)
+	sample(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	takeAllRoom(t, dir)
+	s = open(t, dir, o)
+	defer s.Close()
+	if err := s.Healthy(); !errors.Is(err, journal.ErrFull) {
+		t.Errorf("healthy: %v", err)
+	}
+	for _, a := range journaltest.Appends("r8", "shop", "1001", start.Add(8*time.Minute))[2:] {
+		appendOne(t, s, a)
+	}
 	sound(t, s)
 }
 

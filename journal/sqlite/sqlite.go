@@ -102,7 +102,20 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.probeEvery == 0 {
 		s.o.probeEvery = time.Second
 	}
-	if err := s.open(); err != nil {
+	err := s.open()
+	if err != nil && short(err) && !o.ReadOnly {
+		// What was in flight must end, also after a restart on a full disk.
+		if gone := (ballast{dir: dir}).giveUp(); gone != nil {
+			err = errors.Join(err, gone)
+		} else {
+			s.log.Error("journal: ballast given up to open", "error", err)
+			err = s.open()
+		}
+	}
+	if err != nil && short(err) {
+		err = fmt.Errorf("%w: %w", journal.ErrFull, err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("journal %s: %w", dir, err)
 	}
 	return s, nil
@@ -176,7 +189,7 @@ func (s *Store) prepare(c *conn, m mark, marked bool) (mark, error) {
 			return mark{}, err
 		}
 		defer insert.close()
-		if _, err := insert.exec(id); err != nil && !short(err) {
+		if _, err := insert.exec(id); err != nil {
 			return mark{}, wrap(err)
 		}
 	}
