@@ -143,25 +143,28 @@ func TestFloods(t *testing.T) {
 }
 
 func TestRecorded(t *testing.T) {
-	if got := string(Encode(V1, Recorded{})); got != `{"recorded":true}` {
-		t.Errorf("encoded as %s", got)
-	}
 	for _, test := range []struct {
 		result string
+		want   bool
 		devs   int
-		want   *Fault
+		fault  *Fault
 	}{
-		{`{"recorded":true}`, 0, nil},
-		{`{"recorded":true,"at":"noon"}`, 1, nil},
-		{`{}`, 0, &Fault{"/result/recorded", "required", "/result/recorded is required"}},
-		{`{"recorded":false}`, 0, &Fault{"/result/recorded", "enum", "/result/recorded must be true"}},
-		{`{"recorded":"true"}`, 0, &Fault{"/result/recorded", "type", "/result/recorded must be true or false"}},
-		{`null`, 0, &Fault{"/result", "type", "/result must be an object"}},
+		{`{"recorded":true}`, true, 0, nil},
+		{`{"recorded":false}`, false, 0, nil},
+		{`{"recorded":true,"at":"noon"}`, true, 1, nil},
+		{`{}`, false, 0, &Fault{"/result/recorded", "required", "/result/recorded is required"}},
+		{`{"recorded":"true"}`, false, 0, &Fault{"/result/recorded", "type", "/result/recorded must be true or false"}},
+		{`null`, false, 0, &Fault{"/result", "type", "/result must be an object"}},
 	} {
 		for _, v := range []Version{V0, V1} {
-			_, devs, fault := DecodeRecorded(v, jsontext.Value(test.result))
-			if diff := cmp.Diff(test.want, fault); diff != "" || len(devs) != test.devs {
-				t.Errorf("%s: %v\n%s", test.result, devs, diff)
+			got, devs, fault := DecodeRecorded(v, jsontext.Value(test.result))
+			if diff := cmp.Diff(test.fault, fault); diff != "" || got != test.want || len(devs) != test.devs {
+				t.Errorf("%s: got %v, %v\n%s", test.result, got, devs, diff)
+			}
+			if test.fault == nil && test.devs == 0 {
+				if again := string(Encode(v, Recorded(got))); again != test.result {
+					t.Errorf("%s was encoded as %s", test.result, again)
+				}
 			}
 		}
 	}
@@ -171,11 +174,13 @@ func FuzzRecorded(f *testing.F) {
 	f.Add([]byte(`{"recorded":true}`))
 	f.Add([]byte(`{"recorded":false,"x":{}}`))
 	f.Fuzz(func(t *testing.T, result []byte) {
-		_, _, fault := DecodeRecorded(V1, result)
-		var members map[string]jsontext.Value
-		ok := json.Unmarshal(result, &members) == nil && string(members["recorded"]) == "true"
-		if ok != (fault == nil) {
-			t.Errorf("%s: %v", result, fault)
+		yes, _, fault := DecodeRecorded(V1, result)
+		var r struct {
+			Recorded *bool `json:"recorded"`
+		}
+		ok := json.Unmarshal(result, &r) == nil && r.Recorded != nil
+		if ok != (fault == nil) || ok && yes != *r.Recorded {
+			t.Errorf("%s: got %v, %v", result, yes, fault)
 		}
 	})
 }
