@@ -2,12 +2,9 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 
-	"github.com/tillwire/tillwire/journal"
-	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
 )
@@ -21,16 +18,17 @@ type actor struct {
 	mail *mailbox
 	view atomic.Pointer[TerminalView]
 
-	term      terminal.Terminal // nil while not connected
-	absent    terminal.Terminal // the same link's, while the terminal is away
-	link      int               // counts links; what an older one says is dropped
-	restarted bool              // the terminal said that it lost power before it came back
-	ownBusy   bool              // busy by the terminal's own word
-	asking    int               // questions about open requests that the terminal has yet to answer
-	seen      time.Time
+	term    terminal.Terminal // nil while not connected
+	absent  terminal.Terminal // the same link's, while the terminal is away
+	link    int               // counts links; what an older one says is dropped
+	spell   int               // counts losses and returns; what was asked before the last is void
+	ownBusy bool              // busy by the terminal's own word
+	seen    time.Time
+	begun   int // counts the works that were opened
 
 	current work                   // holds the terminal; nil when nothing does
 	works   map[txn.RequestID]work // everything that has no recorded end, the current one included
+	owed    map[txn.RequestID]bool // those of works that the terminal, since it came back, was asked about in vain so far
 }
 
 // A work is one request that a terminal was or is to be told: a transaction or
@@ -40,14 +38,14 @@ type work interface {
 	lost()                    // the link is gone
 	answered(terminal.Answer) // the terminal was asked
 	unanswered()              // it was asked in vain
-	returned()                // the link is back; forget what the old one was told
+	returned(restarted bool)  // the link is back; forget what the old one was told
 }
 
 // askLimit bounds one question to a terminal.
 const askLimit = 10 * time.Second
 
 func (g *Gateway) newActor(s *site, tid txn.TID) *actor {
-	a := &actor{g: g, site: s, tid: tid, mail: newMailbox(), works: map[txn.RequestID]work{}}
+	a := &actor{g: g, site: s, tid: tid, mail: newMailbox(), works: map[txn.RequestID]work{}, owed: map[txn.RequestID]bool{}}
 	a.view.Store(&TerminalView{TID: tid})
 	a, mine := s.adopt(a)
 	if mine {
@@ -94,7 +92,7 @@ func (a *actor) call(limit time.Duration, f func(context.Context, terminal.Termi
 func (a *actor) connected() bool { return a.term != nil }
 
 // busy reports whether the gateway would turn a request away with -32071.
-func (a *actor) busy() bool { return a.current != nil || a.ownBusy || a.asking > 0 }
+func (a *actor) busy() bool { return a.current != nil || a.ownBusy || len(a.owed) > 0 }
 
 // publish shows the outside how the terminal stands.
 func (a *actor) publish() {
@@ -110,12 +108,13 @@ func (a *actor) publish() {
 }
 
 // plug takes a new link to the terminal into use.
-func (a *actor) plug(connect func(terminal.Sink) terminal.Terminal) {
+func (a *actor) plug(connect func(terminal.Sink) terminal.Terminal) error {
 	done := make(chan struct{})
 	a.do(func() {
 		defer close(done)
 		a.lost()
-		a.absent, a.restarted = nil, false
+		a.publish()
+		a.absent = nil
 		link := a.link
 		a.term = connect(func(e terminal.Event) {
 			a.do(func() {
@@ -125,12 +124,14 @@ func (a *actor) plug(connect func(terminal.Sink) terminal.Terminal) {
 			})
 		})
 		a.seen = time.Now()
-		a.interrogate()
+		a.interrogate(false)
 		a.publish()
 	})
 	select {
 	case <-done:
+		return nil
 	case <-a.g.ctx.Done():
+		return errClosed
 	}
 }
 
@@ -140,7 +141,9 @@ func (a *actor) lost() {
 	if a.term == nil {
 		return
 	}
-	a.term, a.ownBusy, a.asking = nil, false, 0
+	a.term, a.ownBusy = nil, false
+	a.spell++
+	clear(a.owed)
 	for _, w := range a.works {
 		w.lost()
 	}
@@ -148,9 +151,14 @@ func (a *actor) lost() {
 
 // interrogate asks the terminal about everything that is open. Until it has
 // answered it counts as busy.
-func (a *actor) interrogate() {
+func (a *actor) interrogate(restarted bool) {
+	a.spell++
+	clear(a.owed)
+	for id := range a.works {
+		a.owed[id] = true
+	}
 	for _, w := range a.works {
-		w.returned()
+		w.returned(restarted)
 	}
 }
 
@@ -159,20 +167,19 @@ func (a *actor) ask(w work) {
 	if a.term == nil {
 		return // it is asked when it is back
 	}
-	a.asking++
-	link, id := a.link, w.requestID()
+	spell, id := a.spell, w.requestID()
 	a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
 		ans, err := term.Query(ctx, id)
 		a.do(func() {
-			if a.link != link {
-				return
+			if a.spell != spell {
+				return // it is asked anew
 			}
-			a.asking--
-			if _, open := a.works[id]; !open {
+			delete(a.owed, id)
+			if a.works[id] != w {
 				return
 			}
 			if err != nil {
-				a.g.log.Warn("terminal did not answer a query", "site", a.site.settings.Load().ID, "tid", a.tid, "request", id, "error", err)
+				a.g.log.Warn("terminal did not answer a query", "site", a.site.settings.Load().ID, "tid", a.tid, "request", id, "error", loggable(err))
 				w.unanswered()
 				return
 			}
@@ -185,6 +192,7 @@ func (a *actor) ask(w work) {
 // open takes a new work in; it holds the terminal.
 func (a *actor) open(w work) {
 	a.works[w.requestID()] = w
+	a.begun++
 	a.hold(w)
 }
 
@@ -209,6 +217,7 @@ func (a *actor) release(w work) {
 func (a *actor) closed(w work) {
 	a.release(w)
 	delete(a.works, w.requestID())
+	delete(a.owed, w.requestID())
 	a.publish()
 }
 
@@ -225,11 +234,7 @@ func (a *actor) event(e terminal.Event) {
 			t.signatureWanted(e.Wish)
 		}
 	case terminal.Ended:
-		if t, ok := a.works[e.ID].(*transaction); ok {
-			t.ended(e.Outcome)
-			return
-		}
-		a.toldAgain(e.ID, func(ctx context.Context) error { return a.g.keepOutcome(ctx, a, e.ID, e.Outcome) })
+		a.ended(e.ID, e.Outcome)
 	case terminal.Reported:
 		if r, ok := a.works[e.ID].(*reportRun); ok {
 			r.made(e.Report)
@@ -250,6 +255,15 @@ func (a *actor) event(e terminal.Event) {
 	}
 }
 
+// ended is the end of a transaction by the terminal's word.
+func (a *actor) ended(id txn.RequestID, o txn.Outcome) {
+	if t, ok := a.works[id].(*transaction); ok {
+		t.ended(o)
+		return
+	}
+	a.toldAgain(id, func(ctx context.Context) error { return a.g.keepOutcome(ctx, a, id, o) })
+}
+
 // cameBack takes a terminal that was away into use again, and asks it.
 func (a *actor) cameBack(e terminal.CameBack) {
 	if a.term == nil {
@@ -258,8 +272,7 @@ func (a *actor) cameBack(e terminal.CameBack) {
 	if a.term == nil {
 		return
 	}
-	a.restarted = e.Restarted
-	a.interrogate()
+	a.interrogate(e.Restarted)
 }
 
 // toldAgain deals with the end of a request that is not open here: it is kept,
@@ -280,70 +293,7 @@ func (a *actor) acknowledge(id txn.RequestID) {
 	}
 	a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
 		if err := term.Acknowledge(ctx, id); err != nil {
-			a.g.log.Warn("terminal did not take an acknowledgement", "tid", a.tid, "request", id, "error", err)
+			a.g.log.Warn("terminal did not take an acknowledgement", "tid", a.tid, "request", id, "error", loggable(err))
 		}
 	})
-}
-
-// keepOutcome records what a terminal said of a transaction that has its end,
-// or that nobody here knows.
-func (g *Gateway) keepOutcome(ctx context.Context, a *actor, id txn.RequestID, o txn.Outcome) error {
-	o = masked(o)
-	records, err := g.store.Records(ctx, id)
-	if errors.Is(err, journal.ErrNotFound) {
-		return g.keepOrphan(ctx, journal.Orphan{ID: id, Site: a.site.settings.Load().ID, TID: a.tid, Outcome: &o})
-	}
-	if err != nil {
-		return err
-	}
-	t, err := journal.ReplayTxn(records)
-	if err != nil {
-		return err
-	}
-	e := txn.Contradicted{Outcome: o, At: time.Now().UTC()}
-	next, err := txn.Apply(t, e)
-	if err != nil {
-		return nil // it says nothing new
-	}
-	g.log.Error("a terminal contradicts what was recorded", "tid", a.tid, "request", id, "said", o.Result)
-	g.metrics.conflicts.Inc()
-	l := ledger{store: g.store, stream: id, count: len(records)}
-	return l.commit(ctx, journal.TxnHead(next), txnRecord(e))
-}
-
-// keepReport records a report that came after its end, or that nobody here
-// knows.
-func (g *Gateway) keepReport(ctx context.Context, a *actor, id txn.RequestID, r report.Report) error {
-	records, err := g.store.Records(ctx, id)
-	if errors.Is(err, journal.ErrNotFound) {
-		return g.keepOrphan(ctx, journal.Orphan{ID: id, Site: a.site.settings.Load().ID, TID: a.tid, Report: &r})
-	}
-	if err != nil {
-		return err
-	}
-	run, err := journal.ReplayReport(records)
-	if err != nil {
-		return err
-	}
-	e := report.Made{Report: r, At: time.Now().UTC()}
-	next, err := report.Apply(run, e)
-	if err != nil {
-		return nil // it is recorded already
-	}
-	l := ledger{store: g.store, stream: id, count: len(records)}
-	return l.commit(ctx, journal.ReportHead(next), journal.EncodeReport(e, e.At))
-}
-
-// keepOrphan records what a terminal said of a request that nobody here knows.
-func (g *Gateway) keepOrphan(ctx context.Context, o journal.Orphan) error {
-	g.log.Error("a terminal told the end of a request that is not known here", "tid", o.TID, "request", o.ID)
-	g.metrics.orphans.Inc()
-	now := time.Now().UTC()
-	err := g.store.Append(ctx, journal.Append{
-		Stream: o.ID, Records: []journal.Record{journal.EncodeOrphan(o, now)}, Head: journal.OrphanHead(o, now),
-	})
-	if errors.Is(err, journal.ErrConflict) {
-		return nil // it is kept already
-	}
-	return err
 }

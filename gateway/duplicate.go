@@ -45,23 +45,32 @@ func (a *actor) duplicate(c *call) {
 		c.fail(f)
 		return
 	}
+	begun := a.begun
 	a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
 		last, err := term.Last(ctx)
+		if err == nil {
+			last.Outcome = fitting(last.Outcome)
+			err = unusable(last.Outcome, term.Capabilities().Currency)
+		}
 		if err != nil && !errors.Is(err, terminal.ErrNoLast) {
-			a.g.log.Warn("terminal did not name its last transaction", "tid", a.tid, "error", err)
+			a.g.log.Warn("terminal did not name its last transaction", "tid", a.tid, "error", loggable(err))
 		}
 		o, err := a.g.lastTransaction(ctx, a.site.settings.Load().ID, a.tid, last, err == nil)
-		switch {
-		case errors.Is(err, journal.ErrNotFound):
-			c.fail(nothingToDuplicate(a.tid))
-		case err != nil:
-			a.g.log.Error("a duplicate could not be read", "tid", a.tid, "error", err)
-			c.fail(storage(err))
-		case c.sess.version == wire.V0 && !v0Type(o.Type):
-			c.fail(typeUnknownToV0(a.tid))
-		default:
-			c.payment(a.tid, o)
-		}
+		a.do(func() {
+			switch {
+			case a.begun != begun:
+				c.fail(busy(a.tid)) // a newer one began meanwhile: this is no longer the last
+			case errors.Is(err, journal.ErrNotFound):
+				c.fail(nothingToDuplicate(a.tid))
+			case err != nil:
+				a.g.log.Error("a duplicate could not be read", "tid", a.tid, "error", err)
+				c.fail(storage(err))
+			case c.sess.version == wire.V0 && !v0Type(o.Type):
+				c.fail(typeUnknownToV0(a.tid))
+			default:
+				c.payment(a.tid, o)
+			}
+		})
 	})
 }
 
@@ -71,7 +80,7 @@ func (a *actor) duplicate(c *call) {
 // older.
 func (g *Gateway) lastTransaction(ctx context.Context, site txn.SiteID, tid txn.TID, last terminal.Last, named bool) (txn.Outcome, error) {
 	own := func() txn.Outcome {
-		o := masked(last.Outcome)
+		o := last.Outcome
 		o.Receipts.Merchant = nil
 		return o
 	}
@@ -92,16 +101,12 @@ func (g *Gateway) lastTransaction(ctx context.Context, site txn.SiteID, tid txn.
 	}
 	if named && t.Truth() != nil && last.ID != t.ID {
 		// The terminal told the end of t, and names another now. Unless that is
-		// one of ours from before, the terminal made it later and by itself.
-		known := last.ID != ""
-		if known {
-			_, err := g.store.Head(ctx, last.ID)
-			if err != nil && !errors.Is(err, journal.ErrNotFound) {
-				return txn.Outcome{}, err
-			}
-			known = err == nil
+		// one that it was given from here before, it came later.
+		other, err := g.store.Head(ctx, last.ID)
+		if err != nil && !errors.Is(err, journal.ErrNotFound) {
+			return txn.Outcome{}, err
 		}
-		if !known {
+		if err != nil || other.Kind != journal.TransactionStream || other.Site != site || foldTID(other.TID) != foldTID(tid) {
 			return own(), nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
@@ -67,9 +68,9 @@ func cashbackUnsupported(tid txn.TID) *fault {
 // unsupported is a terminal's own refusal.
 func unsupported(tid txn.TID, r *terminal.RefusedError) *fault {
 	f := methodUnsupported(tid, "such request")
-	f.message = fmt.Sprintf("Request Not Supported: %s: %s", tid, r.Reason)
+	f.message = receipt.MaskPANs(fmt.Sprintf("Request Not Supported: %s: %s", tid, r.Reason))
 	if r.UserMessage != "" {
-		f.userMessage = r.UserMessage
+		f.userMessage = receipt.MaskPANs(r.UserMessage)
 	}
 	return f
 }

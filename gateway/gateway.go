@@ -157,12 +157,14 @@ func (g *Gateway) Plug(id txn.SiteID, tid txn.TID, connect func(terminal.Sink) t
 	if s == nil {
 		return fmt.Errorf("gateway: no site %q", id)
 	}
+	if g.ctx.Err() != nil {
+		return errClosed
+	}
 	a := s.actor(tid)
 	if a == nil {
 		a = g.newActor(s, tid)
 	}
-	a.plug(connect)
-	return nil
+	return a.plug(connect)
 }
 
 // Unplug takes the terminal away from its site, as when its link is lost.
@@ -189,7 +191,10 @@ func (g *Gateway) Ready() error {
 	return g.store.Healthy()
 }
 
-var errStopping = errors.New("gateway: stopping")
+var (
+	errStopping = errors.New("gateway: stopping")
+	errClosed   = errors.New("gateway: closed")
+)
 
 // Drain takes no new requests from now on and returns once nothing runs, or
 // when ctx ends. Nothing depends on its having waited.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tillwire/tillwire/journal"
@@ -16,17 +17,25 @@ type ledger struct {
 	stream journal.Stream
 	count  int // records known to be kept
 	notes  []journal.Record
+	doubt  bool // it is not known whether the last append was kept
 }
 
 // note keeps a record for the next commit.
 func (l *ledger) note(r journal.Record) { l.notes = append(l.notes, r) }
 
 // commit appends the notes and the records with the head that results. When it
-// fails, nothing was kept, the records are not noted, and the notes still wait.
+// fails, the records are not noted and the notes still wait. Nothing was kept
+// then, unless the error is ErrUncertain; the next commit finds out, and fails
+// with ErrConflict if it was.
 func (l *ledger) commit(ctx context.Context, head journal.Head, records ...journal.Record) error {
 	all := append(l.notes[:len(l.notes):len(l.notes)], records...)
 	if len(all) == 0 {
 		return nil
+	}
+	if l.doubt {
+		if err := l.resolve(ctx); err != nil {
+			return err
+		}
 	}
 	a := journal.Append{Stream: l.stream, Expect: l.count, Records: all, Head: head}
 	err := l.store.Append(ctx, a)
@@ -41,18 +50,44 @@ func (l *ledger) commit(ctx context.Context, head journal.Head, records ...journ
 	return nil
 }
 
-// settle finds out whether an append whose fate is not known was kept.
+// settle finds out whether an append whose fate is not known was kept, and
+// tries once more if it was not.
 func (l *ledger) settle(ctx context.Context, a journal.Append) error {
-	h, err := l.store.Head(ctx, l.stream)
+	n, err := l.kept(ctx)
 	switch {
-	case errors.Is(err, journal.ErrNotFound) && a.Expect == 0, err == nil && h.Records == a.Expect:
-		return l.store.Append(ctx, a)
-	case err == nil && h.Records == a.Expect+len(a.Records):
+	case err != nil:
+		err = fmt.Errorf("%w: %w", journal.ErrUncertain, err)
+	case n == a.Expect:
+		err = l.store.Append(ctx, a)
+	case n == a.Expect+len(a.Records):
 		return nil
-	case err == nil:
+	default:
 		return journal.ErrConflict
 	}
+	l.doubt = errors.Is(err, journal.ErrUncertain)
 	return err
+}
+
+// resolve ends the doubt about an append before the next one.
+func (l *ledger) resolve(ctx context.Context) error {
+	n, err := l.kept(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", journal.ErrUncertain, err)
+	}
+	l.doubt = false
+	if n != l.count {
+		return journal.ErrConflict
+	}
+	return nil
+}
+
+// kept returns how many records the stream has.
+func (l *ledger) kept(ctx context.Context) (int, error) {
+	h, err := l.store.Head(ctx, l.stream)
+	if errors.Is(err, journal.ErrNotFound) {
+		return 0, nil
+	}
+	return h.Records, err
 }
 
 // txnRecord is an event of a transaction in its stored form.

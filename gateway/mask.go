@@ -34,5 +34,11 @@ func maskPAN(pan string) string {
 		}
 		return r
 	}, pan)
-	return strings.Repeat("*", 12) + digits[max(0, len(digits)-4):]
+	if len(digits) < 4 {
+		return "" // no number at all
+	}
+	return strings.Repeat("*", 12) + digits[len(digits)-4:]
 }
+
+// loggable is what a driver's error says, fit for the log.
+func loggable(err error) string { return receipt.MaskPANs(err.Error()) }

@@ -58,14 +58,19 @@ func (g *Gateway) recover(ctx context.Context, h journal.Head) error {
 // recover takes a transaction up after a restart. Nobody waits for it.
 func (t *transaction) recover(ctx context.Context) error {
 	now := time.Now().UTC()
-	e := txn.Restarted{At: now}
-	next, err := txn.Apply(t.txn, e)
-	if err != nil {
-		return err
+	next := t.txn
+	var records []journal.Record
+	if next.State != txn.Finished { // one that is was only not told
+		e := txn.Restarted{At: now}
+		var err error
+		if next, err = txn.Apply(next, e); err != nil {
+			return err
+		}
+		records = append(records, txnRecord(e))
 	}
-	records := []journal.Record{txnRecord(e)}
 	if next.State == txn.Finished && next.Told == txn.ToldNothing {
 		answer := txn.Answered{Told: txn.ToldResult, At: now}
+		var err error
 		if next, err = txn.Apply(next, answer); err != nil {
 			return err
 		}
@@ -74,7 +79,7 @@ func (t *transaction) recover(ctx context.Context) error {
 	if err := t.led.commit(ctx, journal.TxnHead(next), records...); err != nil {
 		return err
 	}
-	t.txn = next
+	t.txn, t.started = next, next.Started
 	if t.txn.State == txn.Finished {
 		return nil
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/jsonrpc"
 	"github.com/tillwire/tillwire/money"
-	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
@@ -68,7 +67,17 @@ type reportRun struct {
 	call     *call
 	currency money.Currency // the terminal's
 	deadline *time.Timer
+	again    *time.Timer // the next question to the terminal
 	askAgain time.Duration
+	gaveUp   bool // TIMED_OUT was told; it is recorded, or soon will be
+}
+
+// terminalCurrency is also known after a restart, once the terminal is back.
+func (r *reportRun) terminalCurrency() money.Currency {
+	if r.currency == "" && r.a.connected() {
+		r.currency = r.a.term.Capabilities().Currency
+	}
+	return r.currency
 }
 
 func (r *reportRun) requestID() txn.RequestID { return txn.RequestID(r.run.ID) }
@@ -126,33 +135,53 @@ func (r *reportRun) startAnswered(err error) {
 
 // failed ends the report without one.
 func (r *reportRun) failed(reason string, f *fault) {
-	if err := r.record(r.a.g.ctx, report.NotMade{Reason: reason, At: time.Now().UTC()}); err != nil {
+	err := r.recordGaveUp()
+	if err == nil {
+		err = r.record(r.a.g.ctx, report.NotMade{Reason: reason, At: time.Now().UTC()})
+	}
+	if err != nil {
 		r.recordLater(err, func() { r.failed(reason, f) })
 		return
 	}
 	r.closed()
-	switch {
-	case r.run.Told == report.TimedOut: // it has its answer
-	case f != nil:
+	if f != nil {
 		r.call.fail(f)
-	default:
+	} else {
 		r.call.reportTimedOut(r.a.tid, r.run.Type, r.currency)
 	}
+	r.call = nil
 }
 
-// made is the terminal's report.
+// made is the terminal's report. One that is not what it was asked for is none.
 func (r *reportRun) made(rep report.Report) {
-	rep.Lines = receipt.Masked(rep.Lines)
-	told := r.run.Told
-	if err := r.record(r.a.g.ctx, report.Made{Report: rep, At: time.Now().UTC()}); err != nil {
+	rep = fittingReport(rep)
+	if err := unusableReport(rep, r.run.Type, r.terminalCurrency()); err != nil {
+		r.a.g.log.Error("a terminal's report cannot be used", "tid", r.a.tid, "request", r.run.ID, "error", err)
+		r.failed("the terminal's report cannot be used: "+err.Error(), nil)
+		r.a.acknowledge(r.requestID())
+		return
+	}
+	err := r.recordGaveUp()
+	if err == nil {
+		err = r.record(r.a.g.ctx, report.Made{Report: rep, At: time.Now().UTC()})
+	}
+	if err != nil {
 		r.recordLater(err, func() { r.made(rep) })
 		return
 	}
 	r.closed()
-	if told == "" {
-		r.call.report(r.a.tid, rep)
-	}
+	r.call.report(r.a.tid, rep)
+	r.call = nil
 	r.a.acknowledge(r.requestID())
+}
+
+// recordGaveUp records that TIMED_OUT was told, where that could not be done
+// then.
+func (r *reportRun) recordGaveUp() error {
+	if !r.gaveUp || r.run.Told != "" {
+		return nil
+	}
+	return r.record(r.a.g.ctx, report.GaveUp{At: time.Now().UTC()})
 }
 
 // recordLater tries an end again that could not be recorded.
@@ -163,6 +192,7 @@ func (r *reportRun) recordLater(err error, again func()) {
 		return
 	}
 	r.a.g.log.Error("a report could not be recorded yet", "request", r.run.ID, "error", err)
+	r.conflicted(err)
 	r.a.after(recordAgain, func() {
 		if r.run.State != report.Finished {
 			again()
@@ -171,7 +201,11 @@ func (r *reportRun) recordLater(err error, again func()) {
 }
 
 func (r *reportRun) closed() {
-	r.deadline.Stop()
+	for _, timer := range []*time.Timer{r.deadline, r.again} {
+		if timer != nil {
+			timer.Stop()
+		}
+	}
 	r.a.closed(r)
 	result := string(r.run.Told)
 	if r.run.Failed != "" {
@@ -180,20 +214,59 @@ func (r *reportRun) closed() {
 	r.a.g.metrics.outcomes.WithLabelValues(string(r.run.Type), result).Inc()
 }
 
-// timedOut is the limit: the till is told, the terminal is asked all the same.
-func (r *reportRun) timedOut() {
-	if r.run.State == report.Finished || r.run.Told != "" {
+// conflicted takes up what the journal says where that is more than we know: an
+// append was kept after all whose fate was not known.
+func (r *reportRun) conflicted(err error) {
+	if !errors.Is(err, journal.ErrConflict) {
 		return
 	}
-	if err := r.record(r.a.g.ctx, report.GaveUp{At: time.Now().UTC()}); err != nil {
-		r.recordLater(err, r.timedOut)
+	records, err := r.led.store.Records(r.a.g.ctx, r.led.stream)
+	if err != nil {
+		r.a.g.log.Error("a stream could not be read anew", "request", r.run.ID, "error", err)
 		return
+	}
+	run, err := journal.ReplayReport(records)
+	if err != nil {
+		r.a.g.log.Error("a stream could not be read anew", "request", r.run.ID, "error", err)
+		return
+	}
+	r.run, r.led = run, ledger{store: r.led.store, stream: r.led.stream, count: len(records)}
+	if run.State != report.Finished {
+		return
+	}
+	r.closed()
+	if run.Report != nil {
+		r.call.report(r.a.tid, *run.Report)
+	} else {
+		r.call.reportTimedOut(r.a.tid, run.Type, r.currency)
+	}
+	r.call = nil
+}
+
+// timedOut is the limit: the till is told, the terminal is asked all the same.
+// TIMED_OUT claims nothing, so it may be told before it is recorded.
+func (r *reportRun) timedOut() {
+	if r.run.State == report.Finished || r.run.Told != "" || r.gaveUp {
+		return
+	}
+	r.gaveUp = true
+	if err := r.recordGaveUp(); err != nil {
+		r.recordLater(err, r.gaveUpLater)
+	}
+	if r.run.State == report.Finished {
+		return // the journal knew more
 	}
 	r.a.release(r)
 	r.a.ask(r)
 	r.a.publish()
 	r.call.reportTimedOut(r.a.tid, r.run.Type, r.currency)
 	r.call = nil
+}
+
+func (r *reportRun) gaveUpLater() {
+	if err := r.recordGaveUp(); err != nil {
+		r.recordLater(err, r.gaveUpLater)
+	}
 }
 
 // lost is told when the link is gone with the report.
@@ -207,7 +280,7 @@ func (r *reportRun) lost() {
 }
 
 // returned is told when the link is back.
-func (r *reportRun) returned() {
+func (r *reportRun) returned(bool) {
 	r.askAgain = 0
 	r.lost()
 	r.a.ask(r)
@@ -235,7 +308,7 @@ func (r *reportRun) answered(ans terminal.Answer) {
 
 // unanswered is told when the terminal did not answer.
 func (r *reportRun) unanswered() {
-	if r.run.Told != "" {
+	if r.told() {
 		r.a.release(r)
 	}
 	r.askLater()
@@ -243,10 +316,16 @@ func (r *reportRun) unanswered() {
 
 func (r *reportRun) askLater() {
 	r.askAgain = min(max(2*r.askAgain, firstAsk), lastAsk)
-	link := r.a.link
-	r.a.after(r.askAgain, func() {
-		if _, open := r.a.works[r.requestID()]; open && r.a.link == link && (r.run.State == report.Unknown || r.run.Told != "") {
+	if r.again != nil {
+		r.again.Stop() // one question at a time
+	}
+	spell := r.a.spell
+	r.again = r.a.after(r.askAgain, func() {
+		if r.a.works[r.requestID()] == r && r.a.spell == spell && (r.run.State == report.Unknown || r.told()) {
 			r.a.ask(r)
 		}
 	})
 }
+
+// told reports whether the till has its answer.
+func (r *reportRun) told() bool { return r.run.Told != "" || r.gaveUp }

@@ -401,68 +401,79 @@ func (c *call) askSignature(t *transaction) {
 		wire.Encode(s.version, wireSignature(t.a.tid, *t.txn.Wish, limit.Seconds()))))
 }
 
-// signatureLapsed closes the question: an answer from now on is late.
-func (c *call) signatureLapsed(t *transaction) { c.closeSignature(t, sigLapsed) }
-
-func (c *call) closeSignature(t *transaction, why string) {
+// signatureLapsed closes the question: an answer from now on is late. It reports
+// whether the till had answered before.
+func (c *call) signatureLapsed(t *transaction) (answered bool) {
 	if c == nil {
-		return
+		return false
 	}
 	c.sess.mu.Lock()
 	defer c.sess.mu.Unlock()
 	for _, sig := range c.sess.signatures {
-		if sig.t == t && sig.over == "" {
-			sig.over = why
+		switch {
+		case sig.t != t:
+		case sig.over == "":
+			sig.over = sigLapsed
+		case sig.over == sigAnswered:
+			answered = true
 		}
 	}
+	return answered
 }
 
 // signatureResponse is a till's answer to one of our requests; signature
 // questions are all that we ask on /pac.
 func (s *Session) signatureResponse(m jsonrpc.Message) {
-	sig := s.matchSignature(m.ID)
+	accepted, devs, f := s.signatureWord(m)
+	sig, was := s.answerSignature(m.ID, f == nil)
 	id := strconv.Itoa(int(m.ID))
 	switch {
 	case sig == nil:
-		s.fail(jsonrpc.NoID, aboutAnswer(spec.CodeUnexpectedResponse, spec.MessageUnknownAnswer, id))
-		return
-	case sig.over == sigLapsed:
-		s.lapse(sig, sigAnswered) // a second late answer is a second answer
-		s.fail(jsonrpc.NoID, aboutAnswer(spec.CodeRequestTimedOut, spec.MessageLateAnswer, id))
-		return
-	case sig.over == sigAnswered:
-		s.fail(jsonrpc.NoID, aboutAnswer(spec.CodeUnexpectedResponse, spec.MessageSecondAnswer, id))
-		return
-	}
-	if m.Kind == jsonrpc.ErrorResponse {
-		s.fail(jsonrpc.NoID, &fault{code: spec.CodeInvalidParams, message: "Invalid params: /result is required; an error decides nothing about a signature", noID: true})
-		return
-	}
-	accepted, devs, bad := wire.DecodeVerifySignatureResponse(m.Result)
-	f := s.deviations(devs)
-	if bad != nil {
-		f = invalidParams(bad)
+		f = aboutAnswer(spec.CodeUnexpectedResponse, spec.MessageUnknownAnswer, id)
+	case was == sigLapsed:
+		f = aboutAnswer(spec.CodeRequestTimedOut, spec.MessageLateAnswer, id)
+	case was == sigAnswered:
+		f = aboutAnswer(spec.CodeUnexpectedResponse, spec.MessageSecondAnswer, id)
 	}
 	if f != nil {
 		s.fail(jsonrpc.NoID, f)
 		return
 	}
-	s.lapse(sig, sigAnswered)
 	sig.t.a.do(func() { sig.t.signatureAnswered(accepted, tolerated(m, devs)) })
 }
 
-func (s *Session) lapse(sig *signature, why string) {
+// signatureWord reads what a till said of a signature. A fault is no answer.
+func (s *Session) signatureWord(m jsonrpc.Message) (accepted bool, devs []wire.Deviation, f *fault) {
+	if m.Kind == jsonrpc.ErrorResponse {
+		return false, nil, &fault{code: spec.CodeInvalidParams, message: "Invalid params: /result is required; an error decides nothing about a signature"}
+	}
+	accepted, devs, bad := wire.DecodeVerifySignatureResponse(m.Result)
+	f = s.deviations(devs)
+	if bad != nil {
+		f = invalidParams(bad)
+	}
+	return accepted, devs, f
+}
+
+// answerSignature finds the question that an answer is for, says how it stood,
+// and with usable closes it: a second late answer is a second answer too.
+func (s *Session) answerSignature(id jsonrpc.ID, usable bool) (sig *signature, was string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sig.over = why
+	if sig = s.matchSignature(id); sig == nil {
+		return nil, ""
+	}
+	was = sig.over
+	if was != "" || usable {
+		sig.over = sigAnswered
+	}
+	return sig, was
 }
 
 // matchSignature finds the question that an answer is for: by its own id, or,
 // while exactly one is open, by id 1 or the id of the transaction (the
-// contract, section 2).
+// contract, section 2). The caller holds s.mu.
 func (s *Session) matchSignature(id jsonrpc.ID) *signature {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	var open, own *signature
 	n := 0
 	for _, sig := range s.signatures {

@@ -23,14 +23,21 @@ type transaction struct {
 	deadline  *time.Timer
 	signature *time.Timer
 	flush     *time.Timer
+	again     *time.Timer // the next question to the terminal
 
-	started     bool // TRANSACTION_STARTED went out
-	deciding    bool // the terminal was told about the signature and has yet to confirm it
-	cancelling  bool // ATTEMPTING_CANCEL went out
-	refused     bool // and UNABLE_TO_CANCEL
+	started     bool                   // TRANSACTION_STARTED went out
+	spoken      bool                   // some notification went out
+	decision    *txn.SignatureAnswered // on the signature, recorded or about to be
+	deciding    bool                   // the terminal was told about the signature and has yet to confirm it
+	undecided   bool                   // SIGNATURE_VERIFICATION_PROCESS_COULD_NOT_BE_COMPLETED went out
+	cancelling  bool                   // ATTEMPTING_CANCEL went out
+	honoured    bool                   // and CANCELLING
+	refused     bool                   // and UNABLE_TO_CANCEL
 	cancelReply []func(cancelled bool)
+	restarted   bool          // the terminal lost power with it
 	askAgain    time.Duration // backoff
-	failures    int           // of recording the end
+	ending      txn.Event     // the end that could not be recorded yet
+	failures    int           // of recording it
 }
 
 const (
@@ -57,6 +64,9 @@ func (t *transaction) begin(ctx context.Context, accepted txn.Accepted) error {
 	}
 	t.led = ledger{store: t.a.g.store, stream: accepted.ID}
 	if err := t.led.commit(ctx, journal.TxnHead(next), txnRecord(accepted), txnRecord(txn.Dispatched{At: now})); err != nil {
+		if errors.Is(err, journal.ErrUncertain) {
+			t.a.disown(t.led, next)
+		}
 		return err
 	}
 	t.txn = next
@@ -65,6 +75,30 @@ func (t *transaction) begin(ctx context.Context, accepted txn.Accepted) error {
 	// Through the mailbox: a cancel that came during the append is seen first.
 	t.a.do(t.advance)
 	return nil
+}
+
+// disown ends a request that may have come to disk although nobody could know:
+// its till was told that it was not taken, and the terminal was never told.
+func (a *actor) disown(l ledger, t txn.Transaction) {
+	now := time.Now().UTC()
+	never, told := txn.NeverRan{Reason: txn.NeverSent, At: now}, txn.Answered{Told: txn.ToldError, At: now}
+	n, err := l.kept(a.g.ctx)
+	if err == nil && n == 0 {
+		return
+	}
+	if err == nil {
+		for _, e := range []txn.Event{never, told} {
+			if t, err = txn.Apply(t, e); err != nil {
+				a.g.log.Error("event refused", "error", err)
+				return
+			}
+		}
+		mine := ledger{store: l.store, stream: l.stream, count: n}
+		err = mine.commit(a.g.ctx, journal.TxnHead(t), txnRecord(never), txnRecord(told))
+	}
+	if err != nil {
+		a.after(lastAsk, func() { a.disown(l, t) })
+	}
 }
 
 // remaining is what is left until TIMED_OUT is told. The journal's timestamps
@@ -104,7 +138,37 @@ func (t *transaction) flushNotes() {
 	if err := t.led.commit(t.a.g.ctx, journal.TxnHead(t.txn)); err != nil {
 		t.a.g.log.Error("notes could not be recorded yet", "request", t.txn.ID, "error", err)
 		t.flush = t.a.after(recordAgain, t.flushNotes)
+		t.conflicted(err)
 	}
+}
+
+// conflicted takes up what the journal says where that is more than we know: an
+// append was kept after all whose fate was not known.
+func (t *transaction) conflicted(err error) {
+	if !errors.Is(err, journal.ErrConflict) {
+		return
+	}
+	records, err := t.led.store.Records(t.a.g.ctx, t.led.stream)
+	if err != nil {
+		t.a.g.log.Error("a stream could not be read anew", "request", t.txn.ID, "error", err)
+		return
+	}
+	was := t.txn
+	if t.txn, err = journal.ReplayTxn(records); err != nil {
+		t.txn = was
+		t.a.g.log.Error("a stream could not be read anew", "request", was.ID, "error", err)
+		return
+	}
+	t.led = ledger{store: t.led.store, stream: t.led.stream, count: len(records)}
+	if t.txn.State == txn.Finished {
+		t.finish(was.Told == txn.ToldNothing, nil)
+		return
+	}
+	if was.Told == txn.ToldTimedOut && t.txn.Told == txn.ToldNothing {
+		t.note(txn.Answered{Told: txn.ToldTimedOut, At: time.Now().UTC()})
+	}
+	t.lost()
+	t.advance()
 }
 
 // record applies an event that must be on disk before the next step.
@@ -114,6 +178,7 @@ func (t *transaction) record(e txn.Event) error {
 		return err
 	}
 	if err := t.led.commit(t.a.g.ctx, journal.TxnHead(next), txnRecord(e)); err != nil {
+		t.conflicted(err)
 		return err
 	}
 	t.txn = next
@@ -149,12 +214,7 @@ func (t *transaction) perform(e txn.Effect) {
 	case txn.StartTerminal:
 		t.start()
 	case txn.CancelTerminal:
-		id := t.txn.ID
-		t.a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
-			if err := term.Cancel(ctx, id); err != nil {
-				t.a.do(func() { t.notified(txn.UnableToCancel) })
-			}
-		})
+		t.cancelTerminal()
 	case txn.AskTerminal:
 		t.a.ask(t)
 	case txn.AskSignature:
@@ -165,6 +225,25 @@ func (t *transaction) perform(e txn.Effect) {
 		t.a.acknowledge(t.txn.ID)
 	case txn.TellTill: // told by end, in the append that records it
 	}
+}
+
+// cancelTerminal passes the wish on. A terminal that said no to it has answered;
+// whether one got it that did not say so is not known, and the end will tell.
+func (t *transaction) cancelTerminal() {
+	id, spell := t.txn.ID, t.a.spell
+	t.a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
+		err := term.Cancel(ctx, id)
+		if err == nil {
+			return
+		}
+		t.a.do(func() {
+			t.a.g.log.Warn("terminal did not take a cancel", "tid", t.a.tid, "request", id, "error", loggable(err))
+			var no *terminal.RefusedError
+			if t.a.spell == spell && t.txn.State != txn.Finished && errors.As(err, &no) {
+				t.notified(txn.UnableToCancel)
+			}
+		})
+	})
 }
 
 // start tells the terminal.
@@ -192,7 +271,7 @@ func (t *transaction) startAnswered(err error) {
 	case errors.Is(err, terminal.ErrNotDelivered):
 		t.end(txn.NeverRan{Reason: txn.NotDelivered}, nil)
 	default: // it may have arrived
-		t.a.g.log.Warn("terminal did not say whether it took a start", "tid", t.a.tid, "request", t.txn.ID, "error", err)
+		t.a.g.log.Warn("terminal did not say whether it took a start", "tid", t.a.tid, "request", t.txn.ID, "error", loggable(err))
 		t.lost()
 		t.advance()
 	}
@@ -214,9 +293,13 @@ func (t *transaction) tell(n txn.Notification) {
 	if t.txn.Told != txn.ToldNothing {
 		return // it was given its answer; nothing follows that
 	}
+	t.spoken = true
 	t.call.notify(t.a.tid, n)
 	t.note(txn.Notified{Value: n, At: time.Now().UTC()})
-	if n == txn.UnableToCancel {
+	switch n {
+	case txn.Cancelling:
+		t.honoured = true
+	case txn.UnableToCancel:
 		t.refused = true
 		t.replyCancels(false)
 	}
@@ -247,13 +330,34 @@ func (t *transaction) cancel() {
 	}
 	t.tell(txn.AttemptingCancel)
 	switch {
-	case t.txn.State == txn.AtTerminal && !t.txn.Started && !t.done[txn.StartTerminal{}]:
+	case t.unsent():
+		t.withhold()
 		t.tell(txn.Cancelling)
 		t.end(txn.NeverRan{Reason: txn.Withdrawn}, nil)
-	case t.txn.State == txn.Signing, t.txn.SignatureBy != "":
+	case t.txn.Wish != nil:
 		t.tell(txn.UnableToCancel)
 	default:
 		t.advance()
+	}
+}
+
+// unsent reports whether it is certain that nothing was told to the terminal.
+func (t *transaction) unsent() bool {
+	return t.txn.State == txn.AtTerminal && !t.txn.Started && !t.txn.Interrupted && !t.done[txn.StartTerminal{}]
+}
+
+// withhold keeps the terminal from ever hearing of it.
+func (t *transaction) withhold() { t.done = map[txn.Effect]bool{txn.StartTerminal{}: true} }
+
+// settleCancel says what became of the wish for a cancel, where the terminal
+// has not: the end shows it.
+func (t *transaction) settleCancel(r txn.Result) {
+	switch {
+	case !t.cancelling || t.refused || r == txn.TimedOut:
+	case r != txn.Cancelled:
+		t.tell(txn.UnableToCancel)
+	case !t.honoured:
+		t.tell(txn.Cancelling)
 	}
 }
 
@@ -261,7 +365,7 @@ func (t *transaction) cancel() {
 func (t *transaction) signatureWanted(w txn.SignatureWish) {
 	t.begun()
 	first := t.txn.Wish == nil
-	if !t.note(txn.SignatureWanted{Wish: maskedWish(w), At: time.Now().UTC()}) {
+	if !t.note(txn.SignatureWanted{Wish: fittingWish(w, t.txn.Request.Type), At: time.Now().UTC()}) {
 		return
 	}
 	if t.cancelling && !t.refused {
@@ -289,14 +393,24 @@ func (t *transaction) signatureAnswered(accepted bool, deviations []string) {
 }
 
 // decide records what was decided on the signature, then tells the terminal.
+// The first decision stands, also while it cannot be recorded: silence must not
+// accept what the cashier has rejected.
 func (t *transaction) decide(e txn.SignatureAnswered) {
 	e.At = time.Now().UTC()
-	if _, err := txn.Apply(t.txn, e); err != nil {
+	if _, err := txn.Apply(t.txn, e); err != nil || t.decision != nil {
 		return // it was decided already, or the transaction has ended
 	}
-	if err := t.record(e); err != nil {
+	t.decision = &e
+	t.recordDecision()
+}
+
+func (t *transaction) recordDecision() {
+	if t.txn.SignatureBy != "" || t.txn.State == txn.Finished {
+		return
+	}
+	if err := t.record(*t.decision); err != nil {
 		t.a.g.log.Error("a signature answer could not be recorded yet", "request", t.txn.ID, "error", err)
-		t.a.after(recordAgain, func() { t.decide(e) })
+		t.a.after(recordAgain, t.recordDecision)
 		return
 	}
 	t.signature.Stop()
@@ -306,11 +420,13 @@ func (t *transaction) decide(e txn.SignatureAnswered) {
 // signatureTimedOut is the limit: silence accepts, unless the site says
 // otherwise.
 func (t *transaction) signatureTimedOut() {
-	if t.txn.SignatureBy != "" || t.txn.State == txn.Finished {
+	if t.decision != nil || t.txn.SignatureBy != "" || t.txn.State == txn.Finished {
 		return
 	}
+	if t.call.signatureLapsed(t) {
+		return // the answer came in this instant and is on its way here
+	}
 	accepted := !t.a.site.settings.Load().RejectUnanswered
-	t.call.signatureLapsed(t)
 	t.tell(txn.SignatureTimeout)
 	t.a.g.metrics.signatureTimeouts.Inc()
 	t.a.g.log.Warn("nobody verified a signature in time", "tid", t.a.tid, "request", t.txn.ID, "accepted", accepted)
@@ -320,10 +436,14 @@ func (t *transaction) signatureTimedOut() {
 // answerTerminal passes the decision on the signature on.
 func (t *transaction) answerTerminal(accepted bool) {
 	t.deciding = true
-	id := t.txn.ID
+	id, spell := t.txn.ID, t.a.spell
 	t.a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
 		err := term.AnswerSignature(ctx, id, accepted)
-		t.a.do(func() { t.decided(err) })
+		t.a.do(func() {
+			if t.a.spell == spell {
+				t.decided(err)
+			}
+		})
 	})
 }
 
@@ -338,16 +458,24 @@ func (t *transaction) decided(err error) {
 		t.tell(txn.SignatureCompleted)
 		return
 	}
-	t.a.g.log.Warn("terminal did not take the answer on a signature", "tid", t.a.tid, "request", t.txn.ID, "error", err)
-	t.tell(txn.SignatureCouldNotComplete)
-	if t.txn.State == txn.AtTerminal {
+	t.a.g.log.Warn("terminal did not take the answer on a signature", "tid", t.a.tid, "request", t.txn.ID, "error", loggable(err))
+	if !t.undecided {
+		t.undecided = true
+		t.tell(txn.SignatureCouldNotComplete)
+	}
+	if t.txn.State == txn.AtTerminal { // ask before it is told again, but not at once: it may say no for ever
 		t.lost()
-		t.advance()
+		t.askLater()
 	}
 }
 
 // lost is told when the link is gone with the transaction.
 func (t *transaction) lost() {
+	if t.unsent() {
+		t.withhold()
+		t.end(txn.NeverRan{Reason: txn.NotDelivered}, nil)
+		return
+	}
 	if t.txn.State == txn.AtTerminal || t.txn.State == txn.Signing {
 		t.note(txn.LinkLost{At: time.Now().UTC()})
 	}
@@ -364,8 +492,9 @@ func (t *transaction) forget() {
 }
 
 // returned is told when the link is back.
-func (t *transaction) returned() {
+func (t *transaction) returned(restarted bool) {
 	t.forget()
+	t.restarted = t.restarted || restarted
 	t.askAgain = 0
 	if t.txn.State == txn.AtTerminal || t.txn.State == txn.Signing {
 		t.note(txn.LinkLost{At: time.Now().UTC()})
@@ -392,12 +521,15 @@ func (t *transaction) answered(ans terminal.Answer) {
 		t.advance()
 		t.askLater()
 	case terminal.NeverRan:
+		if t.txn.State == txn.Signing { // it takes back what it asked for
+			t.note(txn.LinkLost{At: time.Now().UTC()})
+		}
 		t.end(txn.NeverRan{Reason: txn.Fenced}, nil)
 	case terminal.CannotTell:
 		if t.txn.State != txn.Unresolved {
 			t.note(txn.CouldNotTell{At: time.Now().UTC()})
 		}
-		if t.a.restarted {
+		if t.restarted {
 			t.timedOut() // it will not learn it any more
 		}
 		t.a.release(t)
@@ -416,9 +548,12 @@ func (t *transaction) unanswered() {
 // askLater asks again after a pause that grows.
 func (t *transaction) askLater() {
 	t.askAgain = min(max(2*t.askAgain, firstAsk), lastAsk)
-	link := t.a.link
-	t.a.after(t.askAgain, func() {
-		if _, open := t.a.works[t.txn.ID]; open && t.a.link == link && t.asks() {
+	if t.again != nil {
+		t.again.Stop() // one question at a time
+	}
+	spell := t.a.spell
+	t.again = t.a.after(t.askAgain, func() {
+		if t.a.works[t.txn.ID] == t && t.a.spell == spell && t.asks() {
 			t.a.ask(t)
 		}
 	})
@@ -439,6 +574,9 @@ func (t *transaction) timedOut() {
 	t.note(txn.Notified{Value: txn.TransactionFinished, At: now})
 	e := txn.Answered{Told: txn.ToldTimedOut, At: now}
 	if err := t.record(e); err != nil {
+		if t.txn.Told != txn.ToldNothing {
+			return // the journal knew more
+		}
 		// TIMED_OUT claims nothing, so it may be told unrecorded; it is noted for
 		// when there is space again.
 		t.a.g.log.Error("TIMED_OUT is told before it could be recorded", "request", t.txn.ID, "error", err)
@@ -448,12 +586,7 @@ func (t *transaction) timedOut() {
 	t.a.g.log.Warn("no outcome in time", "tid", t.a.tid, "request", t.txn.ID)
 	t.a.release(t)
 	if t.a.connected() {
-		id := t.txn.ID
-		t.a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
-			if err := term.Cancel(ctx, id); err != nil {
-				t.a.g.log.Warn("terminal did not take a cancel", "tid", t.a.tid, "request", id, "error", err)
-			}
-		})
+		t.cancelTerminal()
 		t.a.ask(t)
 	}
 	t.a.publish()
@@ -464,23 +597,40 @@ func (t *transaction) timedOut() {
 	t.call = nil
 }
 
-// ended is the terminal's final word. One that says TIMED_OUT is none.
+// ended is the terminal's final word. One that says TIMED_OUT is none, nor is
+// one that cannot be used; that one is left with the terminal.
 func (t *transaction) ended(o txn.Outcome) {
+	o = fitting(o)
+	if err := unusable(o, t.txn.Request.Currency); err != nil {
+		t.a.g.log.Error("a terminal's final word cannot be used", "tid", t.a.tid, "request", t.txn.ID, "error", err)
+		t.answered(terminal.Answer{Kind: terminal.CannotTell})
+		t.timedOut()
+		return
+	}
 	if o.Result == txn.TimedOut {
 		t.a.acknowledge(t.txn.ID)
 		t.answered(terminal.Answer{Kind: terminal.CannotTell})
 		t.timedOut()
 		return
 	}
+	if t.ending != nil {
+		if before, ok := t.ending.(txn.Ended); !ok || !txn.Same(before.Outcome, o) { // it is dealt with after the one before
+			t.a.after(recordAgain, func() { t.a.ended(t.txn.ID, o) })
+		}
+		return
+	}
 	t.begun()
 	t.decided(nil)
-	t.end(txn.Ended{Outcome: masked(o)}, nil)
+	t.end(txn.Ended{Outcome: o}, nil)
 }
 
 // end records how it ended together with what the till is told, then tells it,
 // then lets the terminal forget. While it cannot be recorded nobody hears of
 // it; it is tried again, and the limit goes on running.
 func (t *transaction) end(e txn.Event, f *fault) {
+	if t.ending != nil {
+		return // the first end stands
+	}
 	now := time.Now().UTC()
 	switch ev := e.(type) {
 	case txn.Ended:
@@ -495,6 +645,13 @@ func (t *transaction) end(e txn.Event, f *fault) {
 	if err != nil {
 		t.a.g.log.Warn("event refused", "error", err)
 		return
+	}
+	if t.cancelling {
+		t.settleCancel(resultOf(next))
+		if next, err = txn.Apply(t.txn, e); err != nil {
+			t.a.g.log.Warn("event refused", "error", err)
+			return
+		}
 	}
 	records := []journal.Record{txnRecord(e)}
 	fresh := next.Told == txn.ToldNothing
@@ -513,14 +670,24 @@ func (t *transaction) end(e txn.Event, f *fault) {
 	if err := t.led.commit(t.a.g.ctx, journal.TxnHead(next), records...); err != nil {
 		t.failures++
 		t.a.g.log.Error("an end could not be recorded yet", "request", t.txn.ID, "tries", t.failures, "error", err)
+		t.ending = e
 		t.a.after(recordAgain, func() {
+			t.ending = nil
 			if t.txn.State != txn.Finished {
 				t.end(e, f)
 			}
 		})
+		t.conflicted(err)
 		return
 	}
 	t.txn = next
+	t.finish(fresh, f)
+}
+
+// finish does what follows once the end is on disk. With fresh the till has yet
+// to be told.
+func (t *transaction) finish(fresh bool, f *fault) {
+	next := t.txn
 	t.stop()
 	t.a.closed(t)
 	t.call.signatureLapsed(t)
@@ -537,6 +704,7 @@ func (t *transaction) end(e txn.Event, f *fault) {
 		t.call.notify(t.a.tid, txn.TransactionFinished)
 		t.call.payment(t.a.tid, paymentOf(next))
 	}
+	t.call = nil
 	t.replyCancels(resultOf(next) == txn.Cancelled)
 	t.advance()
 }
@@ -544,7 +712,7 @@ func (t *transaction) end(e txn.Event, f *fault) {
 // toldFor says what the till is given: an error where it waits and the
 // terminal certainly took nothing, a result in all other cases.
 func (t *transaction) toldFor(next txn.Transaction) txn.Told {
-	if next.NotRun == "" || next.NotRun == txn.Withdrawn || t.started || !t.call.waits() {
+	if next.NotRun == "" || next.NotRun == txn.Withdrawn || t.spoken || !t.call.waits() {
 		return txn.ToldResult
 	}
 	return txn.ToldError
@@ -570,7 +738,7 @@ func (t *transaction) replyCancels(cancelled bool) {
 }
 
 func (t *transaction) stop() {
-	for _, timer := range []*time.Timer{t.deadline, t.signature, t.flush} {
+	for _, timer := range []*time.Timer{t.deadline, t.signature, t.flush, t.again} {
 		if timer != nil {
 			timer.Stop()
 		}
