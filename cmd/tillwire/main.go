@@ -33,6 +33,7 @@ type cli struct {
 	Site    siteCmd    `cmd:"" help:"Add, list and change sites."`
 	Key     keyCmd     `cmd:"" help:"Add, list and revoke the keys that open a site to a till."`
 	History historyCmd `cmd:"" help:"Look at what was asked and what became of it, and check that the record is whole."`
+	Bench   benchCmd   `cmd:"" help:"Measure what the gateway costs on this machine, as ratios."`
 	Version versionCmd `cmd:"" help:"Print version, commit, Go and spec versions."`
 }
 

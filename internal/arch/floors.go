@@ -145,23 +145,32 @@ func Floors() Plan {
 			},
 
 			{Name: "internal/arch", Floor: 6, Why: "this test looks at the code and needs none of it"},
+			{
+				Name: "internal/bench", Floor: 6,
+				May: rooms(
+					ground, domain, contract,
+					[]string{"wire", "wire/rest", "journal/memory", "journal/sqlite", "journal/postgres", "terminal/sim", "terminal/link"},
+					[]string{"gateway", "door", "rest", "epos"},
+				),
+				Why: "the measurements set any part of the product against less of it, and are no part of it",
+			},
 			{Name: "internal/folder", Floor: 0, Why: "a data folder knows nothing of what lies in it; " + alone},
 			{
 				Name: "examples", Floor: 6, May: []string{"epos", "money", "receipt", "spec"},
 				Why: "an example shows what software outside this repository can do, with the packages that promise to stay",
 			},
 			{
-				Name: "cmd/tillwire", Floor: 6,
+				Name: "cmd/tillwire", Floor: 7,
 				May: rooms(
 					ground, domain, contract,
 					[]string{"wire", "wire/rest", "journal/memory", "journal/sqlite", "journal/postgres", "terminal/sim", "terminal/link"},
-					[]string{"gateway", "door", "rest", "epos", "conform", "site", "internal/folder"},
+					[]string{"gateway", "door", "rest", "epos", "conform", "site", "internal/folder", "internal/bench"},
 				),
 				Why: "the command wires everything, but no test code belongs in it",
 			},
 		},
 		Libraries: []Library{
-			{"github.com/gobwas/ws", []string{"ws"}, "sockets are frames in one room only, so that limits and liveness hold everywhere"},
+			{"github.com/gobwas/ws", []string{"ws", "internal/bench"}, "sockets are frames in one room only, so that limits and liveness hold everywhere; the measurements set it against that room"},
 			{"modernc.org/sqlite", []string{"journal/sqlite"}, "a backend's database stays inside it"},
 			{"github.com/pressly/goose/v3", []string{"journal/sqlite", "journal/postgres"}, "a backend's schema stays inside it"},
 			{"github.com/jackc/pgx/v5", []string{"journal/postgres"}, "a backend's database stays inside it"},
