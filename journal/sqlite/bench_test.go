@@ -3,8 +3,13 @@
 package sqlite
 
 import (
+	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,13 +23,19 @@ import (
 	"github.com/tillwire/tillwire/txn"
 )
 
+// slower is added to each sync: a disk in the field.
+const slower = 2 * time.Millisecond
+
 // BenchmarkSale writes whole sales, four appends each, with so many in
-// flight. It reports the processor's time a sale besides.
+// flight. It reports the processor's time a sale besides. Its yardsticks are a
+// journal in memory and a bare file that groups the same bytes.
 func BenchmarkSale(b *testing.B) {
 	for name, open := range map[string]func(b *testing.B) journal.Store{
-		"memory": func(*testing.B) journal.Store { return memory.New() },
-		"sqlite": func(b *testing.B) journal.Store { return openBench(b, 0) },
-		"slow":   func(b *testing.B) journal.Store { return openBench(b, 2*time.Millisecond) },
+		"memory":     func(*testing.B) journal.Store { return memory.New() },
+		"raw":        func(b *testing.B) journal.Store { return openRaw(b, 0) },
+		"raw+2ms":    func(b *testing.B) journal.Store { return openRaw(b, slower) },
+		"sqlite":     func(b *testing.B) journal.Store { return openBench(b, 0) },
+		"sqlite+2ms": func(b *testing.B) journal.Store { return openBench(b, slower) },
 	} {
 		for _, writers := range []int{1, 16, 128} {
 			b.Run(fmt.Sprintf("%s/%d", name, writers), func(b *testing.B) {
@@ -72,4 +83,70 @@ func cpu(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// A rawFile appends to a file with one sync for all that wait: the least that
+// a durable journal can do. It finds nothing again.
+type rawFile struct {
+	journal.Store // for its other methods, of which none is called but these
+	f             *os.File
+	delay         time.Duration
+	in            chan rawAppend
+	done          chan struct{}
+	stats         journal.Stats
+}
+
+type rawAppend struct {
+	data []byte
+	err  chan error
+}
+
+func openRaw(b *testing.B, delay time.Duration) journal.Store {
+	f, err := os.Create(filepath.Join(b.TempDir(), "raw"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := &rawFile{f: f, delay: delay, in: make(chan rawAppend, maxBatch), done: make(chan struct{})}
+	go r.run()
+	return r
+}
+
+func (r *rawFile) Append(_ context.Context, a journal.Append) error {
+	e := entry{stream: a.Stream, kind: a.Head.Kind, expect: a.Expect, records: a.Records}
+	w := rawAppend{e.encode(), make(chan error, 1)}
+	r.in <- w
+	return <-w.err
+}
+
+func (r *rawFile) run() {
+	defer close(r.done)
+	for first := range r.in {
+		runtime.Gosched()
+		batch := []rawAppend{first}
+		for len(r.in) > 0 && len(batch) < maxBatch {
+			batch = append(batch, <-r.in)
+		}
+		var all []byte
+		for _, w := range batch {
+			all = append(all, w.data...)
+		}
+		_, err := r.f.Write(all)
+		err = errors.Join(err, r.f.Sync())
+		if r.delay > 0 {
+			time.Sleep(r.delay)
+		}
+		r.stats.Commits++
+		r.stats.Appends += uint64(len(batch))
+		for _, w := range batch {
+			w.err <- err
+		}
+	}
+}
+
+func (r *rawFile) Stats() journal.Stats { return r.stats }
+
+func (r *rawFile) Close() error {
+	close(r.in)
+	<-r.done
+	return r.f.Close()
 }

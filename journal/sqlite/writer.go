@@ -116,10 +116,11 @@ type writer struct {
 const (
 	insertEntryQuery = `INSERT INTO entries (id, prev, hash, data) VALUES (?, ?, ?, ?)`
 	insertHeadQuery  = `INSERT INTO heads (` + headColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
-	// Without the columns that stand in an index: SQLite writes an index anew
-	// for every column that is set, changed or not.
+	// Without the columns that stand in an index, since SQLite writes an index
+	// anew for every column that is set, changed or not, and without the amount,
+	// which changes once at most.
 	updateHeadQuery    = `UPDATE heads SET last=?, state=?, told=?, type=?, result=?, ended=?, records=?, sum=? WHERE id=? AND records=?`
-	updateIndexedQuery = `UPDATE heads SET last=?, state=?, told=?, type=?, result=?, ended=?, records=?, sum=?, open=?, counts=?, dispatched=? WHERE id=? AND records=?`
+	updateIndexedQuery = `UPDATE heads SET last=?, state=?, told=?, type=?, result=?, ended=?, records=?, sum=?, open=?, counts=?, dispatched=?, minor=?, currency=? WHERE id=? AND records=?`
 	probeQuery         = `INSERT INTO meta (name, value) VALUES ('probe', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 )
 
@@ -423,12 +424,13 @@ func (w *writer) nextHead(known, next *row) (refused, fatal error) {
 	h, was := &next.head, &known.head
 	var n int64
 	var err error
-	if h.Open == was.Open && h.Counts == was.Counts && h.DispatchedAt.Equal(was.DispatchedAt) {
+	if h.Open == was.Open && h.Counts == was.Counts && h.DispatchedAt.Equal(was.DispatchedAt) &&
+		h.Minor == was.Minor && h.Currency == was.Currency {
 		n, err = w.updateHead.exec(next.last, h.State, h.Told, h.Type, h.Result, nanos(h.EndedAt),
 			int64(h.Records), next.sum(), next.id, int64(was.Records))
 	} else {
 		n, err = w.updateIndexed.exec(next.last, h.State, h.Told, h.Type, h.Result, nanos(h.EndedAt),
-			int64(h.Records), next.sum(), number(h.Open), number(h.Counts), nanos(h.DispatchedAt), next.id, int64(was.Records))
+			int64(h.Records), next.sum(), number(h.Open), number(h.Counts), nanos(h.DispatchedAt), h.Minor, h.Currency, next.id, int64(was.Records))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("head of %q: %w", h.Stream, err)
