@@ -20,6 +20,7 @@ import (
 	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/txn"
 )
 
@@ -78,6 +79,29 @@ func reportEvents() map[string]func(*rapid.T) any {
 	}
 }
 
+func tableEvents() map[string]func(*rapid.T) any {
+	return map[string]func(*rapid.T) any{
+		"Opened":          values[table.Opened](),
+		"LockIntended":    values[table.LockIntended](),
+		"LockConfirmed":   values[table.LockConfirmed](),
+		"LockRefused":     values[table.LockRefused](),
+		"LockUnanswered":  values[table.LockUnanswered](),
+		"NotAsked":        values[table.NotAsked](),
+		"BillWanted":      values[table.BillWanted](),
+		"BillAnswered":    values[table.BillAnswered](),
+		"PaymentStarted":  values[table.PaymentStarted](),
+		"PaymentTaken":    values[table.PaymentTaken](),
+		"PaymentNotTaken": values[table.PaymentNotTaken](),
+		"PaymentResolved": values[table.PaymentResolved](),
+		"Left":            values[table.Left](),
+		"TerminalLost":    values[table.TerminalLost](),
+		"TerminalBack":    values[table.TerminalBack](),
+		"Queued":          values[table.Queued](),
+		"Delivered":       values[table.Delivered](),
+		"Requeued":        values[table.Requeued](),
+	}
+}
+
 // declared returns the names of the types in a package that are events.
 func declared(t *testing.T, dir string) []string {
 	t.Helper()
@@ -117,6 +141,11 @@ func TestEveryEventRoundTrips(t *testing.T) {
 			"report", reportEvents(),
 			func(e any, at time.Time) journal.Record { return journal.EncodeReport(e.(report.Event), at) },
 			func(r journal.Record) (any, error) { return journal.DecodeReport(r) },
+		},
+		{
+			"table", tableEvents(),
+			func(e any, at time.Time) journal.Record { return journal.EncodeTable(e.(table.Event), at) },
+			func(r journal.Record) (any, error) { return journal.DecodeTable(r) },
 		},
 	} {
 		if got, want := slices.Sorted(maps.Keys(c.events)), declared(t, c.pack); !slices.Equal(got, want) {
@@ -203,12 +232,76 @@ func TestForms(t *testing.T) {
 			t.Errorf("%T\n got %s\nwant %s", c.e, r.Body, c.want)
 		}
 	}
+	for _, c := range []struct {
+		e    report.Event
+		want string
+	}{
+		{
+			report.Brought{
+				ID: "v1", Site: "shop", TID: "1001", At: at,
+				Report: report.Report{Type: report.Banking, Result: report.Complete, Time: at, Lines: []receipt.Line{{Type: receipt.Text, Value: "BANKING"}}},
+			},
+			`{"id":"v1","site":"shop","tid":"1001","report":{"type":"BANKING","result":"COMPLETE","time":"2026-03-14T12:00:00.000000005Z","lines":[{"v":"BANKING"}]}}`,
+		},
+		{report.Delivered{At: at}, `{}`},
+		{report.Requeued{By: "anna", At: later}, `{"by":"anna","at":"2026-03-14T12:00:01.000000005Z"}`},
+	} {
+		r := journal.EncodeReport(c.e, at)
+		if string(r.Body) != c.want {
+			t.Errorf("%T\n got %s\nwant %s", c.e, r.Body, c.want)
+		}
+	}
+	rec := table.Receipt{
+		Paid: 2275, Cashback: 100, Gratuity: 450, AuthCode: "789DE0", Scheme: "VISA", Method: "ICC_CHIP", Time: at,
+		TransactionID: "t1", Number: "0012", CVM: "PIN", AID: "A0000000031010", Label: "VISA DEBIT",
+		PAN: "************1234", Expiry: "12/29",
+		Receipts: receipt.Copies{
+			Merchant: []receipt.Line{{Type: receipt.Text, Value: "SALE", Format: []receipt.Format{receipt.Bold}}},
+			Customer: []receipt.Line{{Type: receipt.TicketFeed}},
+		},
+	}
+	const recWant = `{"paid":2275,"cashback":100,"gratuity":450,"authCode":"789DE0","scheme":"VISA","method":"ICC_CHIP",` +
+		`"time":"2026-03-14T12:00:00.000000005Z","transactionId":"t1","number":"0012","cvm":"PIN","aid":"A0000000031010",` +
+		`"label":"VISA DEBIT","pan":"************1234","expiry":"12/29","merchant":[{"f":["BOLD"],"v":"SALE"}],"customer":[{"t":"TICKET_FEED"}]}`
+	for _, c := range []struct {
+		e    table.Event
+		want string
+	}{
+		{table.Opened{ID: "v1", Site: "shop", TID: "1001", Waiter: "3", At: at}, `{"id":"v1","site":"shop","tid":"1001","waiter":"3"}`},
+		{table.Opened{ID: "v1", Site: "shop", TID: "1001", At: at}, `{"id":"v1","site":"shop","tid":"1001"}`},
+		{table.LockIntended{Table: "12", At: at}, `{"table":"12"}`},
+		{table.LockConfirmed{Amount: 4550, Currency: money.GBP, At: at}, `{"amount":4550,"currency":"GBP"}`},
+		{table.LockRefused{Why: "in use", At: later}, `{"why":"in use","at":"2026-03-14T12:00:01.000000005Z"}`},
+		{table.LockUnanswered{Why: "late", At: at}, `{"why":"late"}`},
+		{table.NotAsked{Why: "offline", At: at}, `{"why":"offline"}`},
+		{table.BillWanted{At: at}, `{}`},
+		{table.BillAnswered{At: at}, `{}`},
+		{table.PaymentStarted{Payment: "p1", Asked: 2275, At: at}, `{"payment":"p1","asked":2275}`},
+		{table.PaymentTaken{Payment: "p1", Receipt: rec, At: at}, `{"payment":"p1","receipt":` + recWant + `}`},
+		{table.PaymentTaken{Payment: "p1", At: at}, `{"payment":"p1","receipt":{"paid":0}}`},
+		{table.PaymentNotTaken{Payment: "p1", At: at}, `{"payment":"p1"}`},
+		{table.PaymentResolved{Payment: "p1", Taken: true, Receipt: rec, By: "anna", At: at}, `{"payment":"p1","taken":true,"receipt":` + recWant + `,"by":"anna"}`},
+		{table.PaymentResolved{Payment: "p1", By: "anna", At: at}, `{"payment":"p1","taken":false,"by":"anna"}`},
+		{table.Left{Why: "done", At: at}, `{"why":"done"}`},
+		{table.TerminalLost{At: at}, `{}`},
+		{table.TerminalBack{At: later}, `{"at":"2026-03-14T12:00:01.000000005Z"}`},
+		{table.Queued{Notice: table.TransactionResponse, Payments: []table.PaymentID{"p1", "p2"}, At: at}, `{"notice":"transactionResponse","payments":["p1","p2"]}`},
+		{table.Queued{Notice: table.TableUnlock, At: at}, `{"notice":"tableUnlock"}`},
+		{table.Delivered{N: 1, At: at}, `{"n":1}`},
+		{table.Requeued{N: 2, By: "anna", At: at}, `{"n":2,"by":"anna"}`},
+	} {
+		r := journal.EncodeTable(c.e, at)
+		if string(r.Body) != c.want {
+			t.Errorf("%T\n got %s\nwant %s", c.e, r.Body, c.want)
+		}
+	}
 }
 
 func TestCardNumbersAreMasked(t *testing.T) {
 	const pan = "4111111111111111"
 	line := []receipt.Line{{Type: receipt.Text, Value: "CARD " + pan}, {Type: receipt.Text, Value: "4111 1111 1111 1111"}}
 	o := txn.Outcome{PAN: pan, Receipts: receipt.Copies{Merchant: line, Customer: line}}
+	taken := table.Receipt{PAN: pan, Receipts: receipt.Copies{Merchant: line, Customer: line}}
 	for _, r := range []journal.Record{
 		journal.EncodeTxn(txn.Ended{Outcome: o}, time.Time{}),
 		journal.EncodeTxn(txn.Contradicted{Outcome: o}, time.Time{}),
@@ -220,14 +313,44 @@ func TestCardNumbersAreMasked(t *testing.T) {
 		journal.EncodeReport(report.Dispatched{Deviations: []string{pan}}, time.Time{}),
 		journal.EncodeTxn(txn.Accepted{Deviations: []string{"member " + pan}}, time.Time{}),
 		journal.EncodeOrphan(journal.Orphan{Outcome: &o, Report: &report.Report{Lines: line}}, time.Time{}),
+		journal.EncodeTable(table.PaymentTaken{Receipt: taken}, time.Time{}),
+		journal.EncodeTable(table.PaymentResolved{Receipt: taken}, time.Time{}),
+		journal.EncodeTable(table.LockRefused{Why: "card " + pan}, time.Time{}),
+		journal.EncodeTable(table.LockUnanswered{Why: "card " + pan}, time.Time{}),
+		journal.EncodeTable(table.NotAsked{Why: "card " + pan}, time.Time{}),
+		journal.EncodeTable(table.Left{Why: "card " + pan}, time.Time{}),
 	} {
 		body := string(r.Body)
 		if strings.Contains(body, pan[:12]) || strings.Contains(body, "4111 1111") || !strings.Contains(body, "1111") {
 			t.Errorf("%s: %s", r.Kind, body)
 		}
 	}
-	if o.PAN != pan || line[0].Value != "CARD "+pan {
+	if o.PAN != pan || taken.PAN != pan || line[0].Value != "CARD "+pan {
 		t.Error("the event itself was changed")
+	}
+}
+
+// TestIDsThatLookLikeCardsAreKept: an id that was changed would be another.
+func TestIDsThatLookLikeCardsAreKept(t *testing.T) {
+	const uuid = "0d7f2a4f-6a52-4c0c-9abe-411111111117"
+	if receipt.MaskPANs(uuid) == uuid {
+		t.Fatal("this id does not look like a card number")
+	}
+	for _, e := range []table.Event{
+		table.PaymentStarted{Payment: uuid},
+		table.PaymentTaken{Payment: uuid, Receipt: table.Receipt{TransactionID: uuid}},
+		table.PaymentNotTaken{Payment: uuid},
+		table.PaymentResolved{Payment: uuid},
+		table.Queued{Payments: []table.PaymentID{uuid}},
+		table.LockIntended{Table: uuid},
+	} {
+		got, err := journal.DecodeTable(journal.EncodeTable(e, time.Time{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(e, got); d != "" {
+			t.Errorf("(-want +got)\n%s", d)
+		}
 	}
 }
 
@@ -276,9 +399,21 @@ func TestRefusedRecords(t *testing.T) {
 	if _, err := journal.DecodeReport(journal.Record{Kind: "report.gaveUp", Version: 9}); !errors.As(err, new(*journal.NewerError)) {
 		t.Errorf("newer report: %v", err)
 	}
+	if _, err := journal.DecodeTable(journal.Record{Kind: "table.left", Version: 9}); !errors.As(err, new(*journal.NewerError)) {
+		t.Errorf("newer visit: %v", err)
+	}
+	if _, err := journal.DecodeTable(journal.Record{Kind: "txn.started", Version: 1, Body: []byte(`{}`)}); err == nil {
+		t.Error("a transaction's record was read as a visit's")
+	}
+	if _, err := journal.ReplayTable([]journal.Record{{Kind: "table.vanished", Version: 1, Body: []byte(`{}`)}}); err == nil {
+		t.Error("an unknown kind was replayed")
+	}
 	// The records are fine; the machine does not allow them.
 	if _, err := journal.ReplayTxn([]journal.Record{journal.EncodeTxn(txn.Started{}, time.Time{})}); !errors.As(err, new(*txn.IllegalMove)) {
 		t.Errorf("replay of a start alone: %v", err)
+	}
+	if _, err := journal.ReplayTable([]journal.Record{journal.EncodeTable(table.Left{}, time.Time{})}); !errors.As(err, new(*table.IllegalMove)) {
+		t.Errorf("replay of an end alone: %v", err)
 	}
 }
 
@@ -295,7 +430,16 @@ func FuzzDecode(f *testing.F) {
 		journal.EncodeTxn(txn.Resolved{}, time.Time{}),
 		journal.EncodeReport(report.Made{Report: made}, time.Time{}),
 		journal.EncodeReport(report.NotMade{Reason: "x"}, time.Time{}),
+		journal.EncodeReport(report.Brought{ID: "v", Report: made}, time.Time{}),
+		journal.EncodeReport(report.Requeued{By: "x"}, time.Time{}),
 		journal.EncodeOrphan(journal.Orphan{Outcome: &outcome, Report: &made}, time.Time{}),
+		journal.EncodeTable(table.Opened{ID: "v", Waiter: "3"}, time.Time{}),
+		journal.EncodeTable(table.LockConfirmed{Amount: 1, Currency: money.GBP}, time.Time{}),
+		journal.EncodeTable(table.LockRefused{Why: "x"}, time.Time{}),
+		journal.EncodeTable(table.PaymentTaken{Payment: "p", Receipt: table.Receipt{Paid: 1, PAN: "1234", Time: time.Unix(1, 0), Receipts: outcome.Receipts}}, time.Time{}),
+		journal.EncodeTable(table.PaymentResolved{Payment: "p", Taken: true, By: "x"}, time.Time{}),
+		journal.EncodeTable(table.Queued{Notice: table.TableUnlock, Payments: []table.PaymentID{"p"}}, time.Time{}),
+		journal.EncodeTable(table.Requeued{N: 1, By: "x"}, time.Time{}),
 	} {
 		f.Add(r.Kind, 1, int64(0), r.Body)
 	}
@@ -319,6 +463,8 @@ func FuzzDecode(f *testing.F) {
 			func(e any) journal.Record { return journal.EncodeTxn(e.(txn.Event), r.At) })
 		again(func(r journal.Record) (any, error) { return journal.DecodeReport(r) },
 			func(e any) journal.Record { return journal.EncodeReport(e.(report.Event), r.At) })
+		again(func(r journal.Record) (any, error) { return journal.DecodeTable(r) },
+			func(e any) journal.Record { return journal.EncodeTable(e.(table.Event), r.At) })
 		again(func(r journal.Record) (any, error) { return journal.DecodeOrphan(r) },
 			func(e any) journal.Record { return journal.EncodeOrphan(e.(journal.Orphan), r.At) })
 	})
@@ -413,5 +559,82 @@ func TestHeads(t *testing.T) {
 	}
 	if _, err := journal.HeadOf("nobody knows", nil); err == nil {
 		t.Error("a head of an unknown kind of stream")
+	}
+}
+
+func TestVisitHeads(t *testing.T) {
+	at := time.Date(2026, time.March, 14, 12, 0, 0, 0, time.UTC)
+	var (
+		opened   = table.Opened{ID: "v1", Site: "shop", TID: "1001", Waiter: "3", At: at}
+		intended = table.LockIntended{Table: "12", At: at}
+		locked   = table.LockConfirmed{Amount: 4550, Currency: money.GBP, At: at}
+		started  = table.PaymentStarted{Payment: "p1", Asked: 4550, At: at}
+		left     = table.Left{Why: "done"}
+		told     = table.Queued{Notice: table.TransactionResponse, Payments: []table.PaymentID{"p1"}}
+		unlock   = table.Queued{Notice: table.TableUnlock}
+	)
+	taken := func(paid money.Minor) table.Event {
+		return table.PaymentTaken{Payment: "p1", Receipt: table.Receipt{Paid: paid, Gratuity: 450}}
+	}
+	for _, c := range []struct {
+		name   string
+		events []table.Event
+		state  table.State
+		result string
+		due    int64
+		done   bool
+	}{
+		{"begun", []table.Event{opened}, table.Listing, "", 0, false},
+		{"asked", []table.Event{opened, intended}, table.Locking, "", 0, false},
+		{"no lock", []table.Event{opened, intended, table.LockRefused{Why: "in use"}}, table.Refused, "REFUSED", 0, true},
+		{"nothing chosen", []table.Event{opened, left}, table.Refused, "REFUSED", 0, true},
+		{"no answer", []table.Event{opened, intended, table.LockUnanswered{Why: "late"}}, table.Settled, "UNPAID", 0, false},
+		{"locked", []table.Event{opened, intended, locked}, table.Locked, "", 4550, false},
+		{"printing", []table.Event{opened, intended, locked, table.BillWanted{}}, table.Printing, "", 4550, false},
+		{"paying", []table.Event{opened, intended, locked, started, taken(4550)}, table.Paying, "", 4550, false},
+		{"nobody knows", []table.Event{opened, intended, locked, started, table.TerminalLost{}}, table.Unresolved, "", 4550, false},
+		{"nothing taken", []table.Event{opened, intended, locked, started, table.PaymentNotTaken{Payment: "p1"}, left}, table.Settled, "UNPAID", 4550, false},
+		{"a part taken", []table.Event{opened, intended, locked, started, taken(4549), left}, table.Settled, "PART_PAID", 4550, false},
+		{"all taken", []table.Event{opened, intended, locked, started, taken(4550), left}, table.Settled, "PAID", 4550, false},
+		{
+			"resolved by an operator",
+			[]table.Event{opened, intended, locked, started, table.TerminalLost{}, table.PaymentResolved{Payment: "p1", Taken: true, Receipt: table.Receipt{Paid: 4550}, By: "anna"}},
+			table.Settled, "PAID", 4550, false,
+		},
+		{"owed", []table.Event{opened, intended, locked, started, taken(4550), left, told, unlock, table.Delivered{N: 1}}, table.Unlocked, "PAID", 4550, false},
+		{"done", []table.Event{opened, intended, locked, started, taken(4550), left, told, unlock, table.Delivered{N: 1}, table.Delivered{N: 2}}, table.Unlocked, "PAID", 4550, true},
+		{
+			"owed again",
+			[]table.Event{opened, intended, locked, started, taken(4550), left, told, unlock, table.Delivered{N: 1}, table.Delivered{N: 2}, table.Requeued{N: 1, By: "anna"}},
+			table.Unlocked, "PAID", 4550, false,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v, err := table.Replay(c.events...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := journal.Head{
+				Stream: "v1", Kind: journal.VisitStream, Site: "shop", TID: "1001", Type: "VISIT",
+				State: string(c.state), Result: c.result, Open: !c.done, Minor: c.due, AcceptedAt: at,
+			}
+			if c.due > 0 {
+				want.Currency = "GBP"
+			}
+			if d := cmp.Diff(want, journal.TableHead(v)); d != "" {
+				t.Errorf("(-want +got)\n%s", d)
+			}
+			var records []journal.Record
+			for _, e := range c.events {
+				records = append(records, journal.EncodeTable(e, at))
+			}
+			got, err := journal.HeadOf(journal.VisitStream, records)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("from records (-want +got)\n%s", d)
+			}
+		})
 	}
 }

@@ -36,7 +36,10 @@ func ReportHead(r report.Run) Head {
 		Stream: Stream(r.ID), Kind: ReportStream, Site: txn.SiteID(r.Site), TID: txn.TID(r.TID),
 		State: string(r.State), Told: string(r.Told), Type: string(r.Type),
 		Open:       r.State != report.Finished || r.Owed(),
-		AcceptedAt: utc(r.At), DispatchedAt: utc(r.At),
+		AcceptedAt: utc(r.At),
+	}
+	if !r.Brought {
+		h.DispatchedAt = h.AcceptedAt
 	}
 	if r.Report != nil {
 		h.Result = string(r.Report.Result)

@@ -1,6 +1,6 @@
 // Package journaltest is the one suite that every journal backend passes, and
-// the sales that tests and measurements of journals are made of. It is not
-// part of the product.
+// the sales and visits that tests and measurements of journals are made of. It
+// is not part of the product.
 package journaltest
 
 import (
@@ -18,6 +18,7 @@ import (
 	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/txn"
 )
 
@@ -104,6 +105,8 @@ func Run(t *testing.T, open func(t *testing.T) journal.Store, reopen func(t *tes
 	t.Run("open streams", s.openStreams)
 	t.Run("list", s.list)
 	t.Run("report and orphan", s.reportAndOrphan)
+	t.Run("visit", s.visit)
+	t.Run("brought report", s.brought)
 	t.Run("concurrent", s.concurrent)
 	t.Run("one winner", s.oneWinner)
 	t.Run("register", s.register)
@@ -446,6 +449,150 @@ func (s suite) reportAndOrphan(t *testing.T) {
 	must(t, err)
 	diff(t, []journal.Stream(nil), streams(heads))
 	sound(t, st, 2, 3)
+}
+
+// Visit returns a whole visit to table 12 as the gateway writes one: listed,
+// asked for, locked for 45.50, paid by two cards, told and unlocked. The last
+// two appends are the deliveries.
+func Visit(id table.VisitID, site txn.SiteID, tid txn.TID, at time.Time) []journal.Append {
+	later := func(s int) time.Time { return at.Add(time.Duration(s) * time.Second) }
+	taken := func(p table.PaymentID, s int) table.Event {
+		o := Outcome(later(s))
+		return table.PaymentTaken{Payment: p, At: later(s), Receipt: table.Receipt{
+			Paid: 2275, Gratuity: 450, AuthCode: o.AuthCode, Scheme: o.Scheme, Method: string(o.Method), Time: o.Time,
+			TransactionID: string(o.TransactionID), Number: o.Number, CVM: string(o.CVM), AID: o.AID, Label: o.Label,
+			PAN: o.PAN, Expiry: o.Expiry, Receipts: o.Receipts,
+		}}
+	}
+	paid := []table.PaymentID{"0d7f2a44-6a52-4c0c-9a1e-5f5b6a3e9c01", "5b1f0c36-83f5-4a56-8a83-0f8f1e2f7a02"}
+	var v table.Visit
+	var out []journal.Append
+	for _, events := range [][]table.Event{
+		{table.Opened{ID: id, Site: string(site), TID: string(tid), Waiter: "3", At: at}},
+		{table.LockIntended{Table: "12", At: later(5)}},
+		{table.LockConfirmed{Amount: 4550, Currency: money.GBP, At: later(6)}},
+		{table.BillWanted{At: later(8)}, table.BillAnswered{At: later(9)}},
+		{table.PaymentStarted{Payment: paid[0], Asked: 2275, At: later(20)}},
+		{taken(paid[0], 30)},
+		{table.PaymentStarted{Payment: paid[1], Asked: 2275, At: later(40)}},
+		{taken(paid[1], 50)},
+		{table.Left{Why: "the waiter was done", At: later(55)}, table.Queued{Notice: table.TransactionResponse, Payments: paid, At: later(55)}},
+		{table.Queued{Notice: table.TableUnlock, At: later(56)}},
+		{table.Delivered{N: 1, At: later(57)}},
+		{table.Delivered{N: 2, At: later(58)}},
+	} {
+		a := journal.Append{Stream: journal.Stream(id)}
+		if len(out) > 0 {
+			last := out[len(out)-1]
+			a.Expect = last.Expect + len(last.Records)
+		}
+		for _, e := range events {
+			var err error
+			if v, err = table.Apply(v, e); err != nil {
+				panic(err)
+			}
+			a.Records = append(a.Records, journal.EncodeTable(e, at))
+		}
+		a.Head = journal.TableHead(v)
+		out = append(out, a)
+	}
+	return out
+}
+
+// visit: it is open until the till has all that it is owed, again when
+// something is sent anew, and its amount is known once the table is locked.
+func (s suite) visit(t *testing.T) {
+	st := s.begin(t)
+	all := Visit("v1", "shop", "1001", noon)
+	want := journal.Head{
+		Stream: "v1", Kind: journal.VisitStream, Site: "shop", TID: "1001", Type: "VISIT", Open: true, AcceptedAt: noon,
+	}
+	for i, state := range []table.State{
+		table.Listing, table.Locking, table.Locked, table.Locked, table.Paying, table.Paying, table.Paying, table.Paying,
+		table.Settled, table.Unlocked, table.Unlocked, table.Unlocked,
+	} {
+		must(t, st.Append(t.Context(), all[i]))
+		want.State, want.Records = string(state), all[i].Expect+len(all[i].Records)
+		if state == table.Locked {
+			want.Minor, want.Currency = 4550, "GBP"
+		}
+		if state == table.Settled {
+			want.Result = "PAID"
+		}
+		s.standing(t, st, &want, i < len(all)-1, noon)
+	}
+	records, err := st.Records(t.Context(), "v1")
+	must(t, err)
+	v, err := journal.ReplayTable(records)
+	must(t, err)
+	if !v.Done() || v.Balance() != 0 || len(v.Outbox) != 2 {
+		t.Errorf("replayed to %+v", v)
+	}
+	anew := noon.Add(time.Hour)
+	for i, e := range []table.Event{table.Requeued{N: 2, By: "anna", At: anew}, table.Delivered{N: 2, At: anew}} {
+		v, err = table.Apply(v, e)
+		must(t, err)
+		must(t, st.Append(t.Context(), journal.Append{
+			Stream: "v1", Expect: len(records) + i, Head: journal.TableHead(v), Records: []journal.Record{journal.EncodeTable(e, anew)},
+		}))
+		want.Records++
+		s.standing(t, st, &want, i == 0, anew)
+	}
+	if h, err := st.LastCounting(t.Context(), "shop", "1001"); !errors.Is(err, journal.ErrNotFound) {
+		t.Errorf("a visit counts: %+v, %v", h, err)
+	}
+}
+
+// brought: a report that was started at the terminal is open until delivered.
+func (s suite) brought(t *testing.T) {
+	st := s.begin(t)
+	r, _ := report.New(money.GBP).Add(report.Entry{Total: 1250, Issuer: "VISA", Acquirer: "BANK", Waiter: "3"}).Make(report.EndOfDay, noon)
+	want := journal.Head{
+		Stream: "x1", Kind: journal.ReportStream, Site: "shop", TID: "1001", Type: "END_OF_DAY",
+		State: "finished", Result: "COMPLETE", AcceptedAt: noon,
+	}
+	var run report.Run
+	for i, e := range []report.Event{
+		report.Brought{ID: "x1", Site: "shop", TID: "1001", Report: r, At: noon},
+		report.Delivered{At: noon},
+		report.Requeued{By: "anna", At: noon},
+		report.Delivered{At: noon},
+	} {
+		at := noon.Add(time.Duration(i) * time.Minute)
+		var err error
+		run, err = report.Apply(run, e)
+		must(t, err)
+		must(t, st.Append(t.Context(), journal.Append{
+			Stream: "x1", Expect: i, Head: journal.ReportHead(run), Records: []journal.Record{journal.EncodeReport(e, at)},
+		}))
+		want.Records++
+		s.standing(t, st, &want, i%2 == 0, at)
+	}
+	records, err := st.Records(t.Context(), "x1")
+	must(t, err)
+	got, err := journal.ReplayReport(records)
+	must(t, err)
+	diff(t, run, got)
+}
+
+// standing holds what the store says of its only stream. It was open or ended
+// by a record of the given time.
+func (suite) standing(t *testing.T, st journal.Store, want *journal.Head, open bool, at time.Time) {
+	t.Helper()
+	var listed []journal.Stream
+	want.Open, want.EndedAt = open, time.Time{}
+	if open {
+		listed = []journal.Stream{want.Stream}
+	} else {
+		want.EndedAt = at
+	}
+	got, err := st.Head(t.Context(), want.Stream)
+	must(t, err)
+	diff(t, *want, got)
+	heads, err := st.OpenStreams(t.Context())
+	must(t, err)
+	diff(t, listed, streams(heads))
+	sound(t, st, 1, want.Records)
 }
 
 // writers is how many write at once.
