@@ -35,6 +35,7 @@ type Run struct {
 	// the till that keeps the tables is owed it until Delivered.
 	Brought   bool
 	Delivered bool
+	Resent    int // how often an operator had it sent anew
 
 	At time.Time
 }
@@ -130,7 +131,7 @@ func Apply(r Run, e Event) (Run, error) {
 		if !r.Brought || !r.Delivered {
 			break
 		}
-		return r.move(e, Finished, func(r *Run) { r.Delivered = false }, Finished)
+		return r.move(e, Finished, func(r *Run) { r.Delivered, r.Resent = false, r.Resent+1 }, Finished)
 	case Interrupted:
 		return r.move(e, Unknown, nil, Asked, Unknown)
 	case Made:

@@ -20,10 +20,11 @@ func at(n int) time.Time {
 var (
 	dispatched = report.Dispatched{ID: "report-1", Site: "demo", TID: "12345678", Type: report.ZBalance, At: at(0)}
 	complete   = report.Report{Type: report.ZBalance, Result: report.Complete, Time: at(4)}
+	brought    = report.Brought{ID: "report-2", Site: "demo", TID: "12345678", Report: complete, At: at(5)}
 )
 
-// TestRandomRuns holds what must be true of every report that a till asked
-// for, however the events fall.
+// TestRandomRuns holds what must be true of every report, asked for by a till
+// or brought by its terminal, however the events fall.
 func TestRandomRuns(t *testing.T) {
 	events := make([]report.Event, 0, len(trials()))
 	for _, try := range trials() {
@@ -35,8 +36,9 @@ func TestRandomRuns(t *testing.T) {
 			log  []report.Event
 		)
 		story := rapid.SliceOfN(rapid.SampledFrom(events), 1, 20).Draw(t, "story")
-		if rapid.Bool().Draw(t, "begun") {
-			story = append([]report.Event{dispatched}, story...)
+		first := rapid.SampledFrom([]report.Event{nil, dispatched, brought}).Draw(t, "first")
+		if first != nil {
+			story = append([]report.Event{first}, story...)
 		}
 		for _, e := range story {
 			was := live
@@ -48,8 +50,32 @@ func TestRandomRuns(t *testing.T) {
 				continue
 			}
 			live, log = next, append(log, e)
-			if _, late := e.(report.Made); was.State == report.Finished && (!late || was.Report != nil) {
-				t.Fatalf("%#v was allowed after the end", e)
+			switch e.(type) {
+			case report.Made:
+				if was.Report != nil {
+					t.Fatalf("%#v was allowed after a report", e)
+				}
+			case report.Delivered:
+				if !was.Owed() || live.Owed() {
+					t.Fatalf("delivered when it was owed: %t; owed then: %t", was.Owed(), live.Owed())
+				}
+			case report.Requeued:
+				if !was.Delivered || !live.Owed() || live.Resent != was.Resent+1 {
+					t.Fatalf("requeued: %+v, then %+v", was, live)
+				}
+			default:
+				if was.State == report.Finished {
+					t.Fatalf("%#v was allowed after the end", e)
+				}
+			}
+			if was.State != "" && live.Brought != was.Brought {
+				t.Fatalf("%#v changed who began it", e)
+			}
+			if live.Brought && (live.State != report.Finished || live.Report == nil || live.Told != "") {
+				t.Fatalf("brought, and yet %+v", live)
+			}
+			if !live.Brought && (live.Owed() || live.Delivered || live.Resent != 0) {
+				t.Fatalf("a till asked, and yet %+v", live)
 			}
 			if was.Told != "" && live.Told != was.Told {
 				t.Fatalf("told %s, then %s", was.Told, live.Told)
@@ -91,6 +117,41 @@ func TestWhatIsTold(t *testing.T) {
 			}
 			if run.Told != c.told || (run.Report != nil) != c.recorded {
 				t.Errorf("told %q, report %v; want %q, recorded %t", run.Told, run.Report, c.told, c.recorded)
+			}
+		})
+	}
+}
+
+// TestBrought: a report that was started at the terminal is owed until the
+// till has it, and again when an operator has it sent anew.
+func TestBrought(t *testing.T) {
+	delivered, requeued := report.Delivered{At: at(6)}, report.Requeued{By: "anna", At: at(7)}
+	for _, c := range []struct {
+		name   string
+		then   []report.Event
+		owed   bool
+		resent int
+	}{
+		{"brought", nil, true, 0},
+		{"delivered", []report.Event{delivered}, false, 0},
+		{"sent anew", []report.Event{delivered, requeued}, true, 1},
+		{"delivered again", []report.Event{delivered, requeued, delivered}, false, 1},
+		{"sent anew twice", []report.Event{delivered, requeued, delivered, requeued}, true, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := report.Replay(append([]report.Event{brought}, c.then...)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := report.Run{
+				ID: "report-2", Site: "demo", TID: "12345678", Type: report.ZBalance, State: report.Finished, Report: &complete,
+				Brought: true, Delivered: !c.owed, Resent: c.resent, At: at(5),
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("(-want +got)\n%s", d)
+			}
+			if got.Owed() != c.owed {
+				t.Errorf("owed %t, want %t", got.Owed(), c.owed)
 			}
 		})
 	}

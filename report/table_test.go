@@ -73,7 +73,7 @@ type transition struct {
 // movesNext says who moves next, in the words of the states' comments.
 func movesNext(s string) string {
 	return map[string]string{
-		begin:                   "the till",
+		begin:                   "the till or the terminal",
 		string(report.Asked):    "the terminal",
 		string(report.Unknown):  "the terminal",
 		string(report.Finished): "nobody",
@@ -88,12 +88,14 @@ type variant struct {
 func variants() []variant {
 	const told = "TIMED_OUT told"
 	var (
-		asked = []report.Event{dispatched}
-		lost  = []report.Event{dispatched, report.Interrupted{At: at(1)}}
-		late  = []report.Event{dispatched, report.GaveUp{At: at(120)}}
-		both  = []report.Event{dispatched, report.Interrupted{At: at(1)}, report.GaveUp{At: at(120)}}
-		made  = report.Made{Report: complete, At: at(5)}
-		not   = report.NotMade{Reason: "refused", At: at(5)}
+		asked   = []report.Event{dispatched}
+		owed    = []report.Event{brought}
+		settled = []report.Event{brought, report.Delivered{At: at(6)}}
+		lost    = []report.Event{dispatched, report.Interrupted{At: at(1)}}
+		late    = []report.Event{dispatched, report.GaveUp{At: at(120)}}
+		both    = []report.Event{dispatched, report.Interrupted{At: at(1)}, report.GaveUp{At: at(120)}}
+		made    = report.Made{Report: complete, At: at(5)}
+		not     = report.NotMade{Reason: "refused", At: at(5)}
 	)
 	then := func(story []report.Event, e report.Event) []report.Event { return append(slices.Clone(story), e) }
 	return []variant{
@@ -106,6 +108,9 @@ func variants() []variant {
 		{"made after TIMED_OUT", then(late, made)},
 		{"not made", then(asked, not)},
 		{"not made after TIMED_OUT", then(both, not)},
+		{"brought, owed", owed},
+		{"brought, delivered", settled},
+		{"brought, owed again", then(settled, report.Requeued{By: "anna", At: at(7)})},
 	}
 }
 
@@ -118,6 +123,9 @@ func trials() []trial {
 	t := at(400)
 	return []trial{
 		{"", dispatched},
+		{"", brought},
+		{"", report.Delivered{At: t}},
+		{"", report.Requeued{By: "anna", At: t}},
 		{"", report.Interrupted{At: t}},
 		{"COMPLETE", report.Made{Report: complete, At: t}},
 		{"TIMED_OUT", report.Made{Report: report.Report{Type: report.ZBalance, Result: report.TimedOut}, At: t}},
