@@ -217,7 +217,7 @@ func (s *Store) connect() (*conn, error) {
 	}
 	c, err := connector.Connect(context.Background())
 	if err != nil {
-		return nil, wrap(err)
+		return nil, foreign(err)
 	}
 	return &conn{c}, nil
 }
