@@ -32,7 +32,7 @@ idle machine. The exit code does not depend on the figures.
 
     tillwire bench
     tillwire bench --quick --only relay,memory
-    tillwire bench --dir /var/lib/tillwire --json`
+    tillwire bench --dir . --json`
 }
 
 // Run measures and prints.

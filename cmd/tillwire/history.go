@@ -305,7 +305,7 @@ func show(out io.Writer, head journal.Head, records []journal.Record) error {
 		}
 		return err
 	}
-	return fmt.Errorf("a stream of the unknown kind %q", head.Kind)
+	return nil
 }
 
 func showTransaction(out io.Writer, t txn.Transaction) error {
@@ -366,7 +366,7 @@ func tell(kind journal.StreamKind, r journal.Record) (string, error) {
 	case journal.ReportStream:
 		e, err := journal.DecodeReport(r)
 		return tellReport(e), err
-	default:
+	case journal.OrphanStream:
 		o, err := journal.DecodeOrphan(r)
 		switch {
 		case o.Outcome != nil:
@@ -375,7 +375,17 @@ func tell(kind journal.StreamKind, r journal.Record) (string, error) {
 			return fmt.Sprintf("%s names the report %s, which nobody here knows", o.TID, o.ID), err
 		}
 		return "", err
+	default:
+		return string(r.Body), nil // as it is stored
 	}
+}
+
+// tolerated says what of a till's message is not of the contract and was let pass.
+func tolerated(deviations []string) string {
+	if len(deviations) == 0 {
+		return ""
+	}
+	return "; tolerated: " + strings.Join(deviations, ", ")
 }
 
 func tellTxn(e txn.Event) string {
@@ -389,7 +399,7 @@ func tellTxn(e txn.Event) string {
 		if e.Caller.SoftwareHouse != "" {
 			text += fmt.Sprintf(", software house %q, installer %q", e.Caller.SoftwareHouse, e.Caller.Installer)
 		}
-		return text
+		return text + tolerated(e.Deviations)
 	case txn.Dispatched:
 		return "about to tell the terminal"
 	case txn.Started:
@@ -402,7 +412,7 @@ func tellTxn(e txn.Event) string {
 		return "the terminal asks for the signature to be verified"
 	case txn.SignatureAnswered:
 		word := map[bool]string{true: "accepted", false: "rejected"}[e.Accepted]
-		return fmt.Sprintf("%s by %s", word, e.By)
+		return fmt.Sprintf("%s by %s", word, e.By) + tolerated(e.Deviations)
 	case txn.LinkLost:
 		return "the terminal went away"
 	case txn.Restarted:
@@ -428,7 +438,13 @@ func tellTxn(e txn.Event) string {
 func tellReport(e report.Event) string {
 	switch e := e.(type) {
 	case report.Dispatched:
-		return fmt.Sprintf("%s; about to tell the terminal", e.Type)
+		return fmt.Sprintf("%s; about to tell the terminal", e.Type) + tolerated(e.Deviations)
+	case report.Brought:
+		return fmt.Sprintf("%s, started at the terminal: %s", e.Report.Type, e.Report.Result)
+	case report.Delivered:
+		return "the till has it"
+	case report.Requeued:
+		return "sent to the till anew, by " + e.By
 	case report.Interrupted:
 		return "the gateway or the terminal was lost in between"
 	case report.Made:

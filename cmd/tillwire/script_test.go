@@ -2,10 +2,17 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -40,6 +47,7 @@ const patience = 60 * time.Second
 //	fetch STATUS URL        wait until GET answers so; the body is in $BODY
 //	holds TEXT PATH…        some file there contains the text
 //	empty DIR               there is nothing in it
+//	certify CERT KEY        write a certificate for 127.0.0.1 and its key
 //
 // Everything that spawned programs write is in the files NAME.out as well.
 func TestScripts(t *testing.T) {
@@ -56,7 +64,7 @@ func TestScripts(t *testing.T) {
 		},
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": cmdCode, "find": cmdFind, "empty": cmdEmpty, "spawn": cmdSpawn, "await": cmdAwait,
+			"code": cmdCode, "find": cmdFind, "empty": cmdEmpty, "certify": cmdCertify, "spawn": cmdSpawn, "await": cmdAwait,
 			"signal": cmdSignal, "ended": cmdEnded, "fetch": cmdFetch, "holds": cmdHolds,
 		},
 	})
@@ -110,6 +118,23 @@ func cmdEmpty(ts *testscript.TestScript, neg bool, args []string) {
 	if len(entries) > 0 {
 		ts.Fatalf("%s holds %v", args[0], entries)
 	}
+}
+
+func cmdCertify(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2, "certify cert key")
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	cert := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, cert, cert, &key.PublicKey, key)
+	ts.Check(err)
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
 }
 
 // processesKey is under what a script's environment keeps its processes.
