@@ -70,6 +70,9 @@ type Message interface {
 // It cannot fail, for what it writes may be the only word on a payment: bytes
 // of a terminal that are no UTF-8 become U+FFFD.
 func Encode(v Version, m Message) jsontext.Value {
+	if n, ok := m.(TerminalNotification); ok {
+		return n.encode(v)
+	}
 	data, err := json.Marshal(m.in(v), json.Deterministic(true),
 		jsontext.AllowInvalidUTF8(true),
 		jsontext.AllowDuplicateNames(true), // two names of totals may become one by U+FFFD
