@@ -9,8 +9,9 @@ import (
 	"github.com/tillwire/tillwire/txn"
 )
 
-// An actor owns one terminal: its goroutine serialises everything that happens
-// to it. All fields but the first group belong to that goroutine.
+// An actor owns one terminal and serialises everything that happens to it: one
+// goroutine at a time has it, its own or, for progress, the one that brings it.
+// All fields but the first group belong to that goroutine.
 type actor struct {
 	g    *Gateway
 	site *site
@@ -64,7 +65,7 @@ func (a *actor) run() {
 		case <-a.g.ctx.Done():
 			return
 		}
-		for q = a.mail.swap(q); len(q) > 0; q = a.mail.swap(q) {
+		for q = a.mail.swap(q, false); len(q) > 0; q = a.mail.swap(q, true) {
 			for _, f := range q {
 				f()
 			}
@@ -116,13 +117,7 @@ func (a *actor) plug(connect func(terminal.Sink) terminal.Terminal) error {
 		a.publish()
 		a.absent = nil
 		link := a.link
-		a.term = connect(func(e terminal.Event) {
-			a.do(func() {
-				if a.link == link {
-					a.event(e)
-				}
-			})
-		})
+		a.term = connect(func(e terminal.Event) { a.told(link, e) })
 		a.seen = time.Now()
 		a.interrogate(false)
 		a.publish()
@@ -219,6 +214,25 @@ func (a *actor) closed(w work) {
 	delete(a.works, w.requestID())
 	delete(a.owed, w.requestID())
 	a.publish()
+}
+
+// told takes what the terminal says over a link. Progress, which waits for no
+// disk, is dealt with on the goroutine that brings it unless something else
+// goes on: the till hears of it before another goroutine would have woken.
+func (a *actor) told(link int, e terminal.Event) {
+	if _, ok := e.(terminal.Notified); ok && a.g.ctx.Err() == nil && a.mail.take() {
+		defer a.mail.giveBack()
+		if a.link == link {
+			a.event(e)
+			a.publish()
+		}
+		return
+	}
+	a.do(func() {
+		if a.link == link {
+			a.event(e)
+		}
+	})
 }
 
 // event is something that the terminal said.

@@ -16,22 +16,27 @@ type ledger struct {
 	store  journal.Journal
 	stream journal.Stream
 	count  int // records known to be kept
-	notes  []journal.Record
+	notes  []func() journal.Record
 	doubt  bool // it is not known whether the last append was kept
 }
 
-// note keeps a record for the next commit.
-func (l *ledger) note(r journal.Record) { l.notes = append(l.notes, r) }
+// note keeps a record for the next commit, and has it written out only then: a
+// till that hears of progress does not wait for that.
+func (l *ledger) note(r func() journal.Record) { l.notes = append(l.notes, r) }
 
 // commit appends the notes and the records with the head that results. When it
 // fails, the records are not noted and the notes still wait. Nothing was kept
 // then, unless the error is ErrUncertain; the next commit finds out, and fails
 // with ErrConflict if it was.
 func (l *ledger) commit(ctx context.Context, head journal.Head, records ...journal.Record) error {
-	all := append(l.notes[:len(l.notes):len(l.notes)], records...)
-	if len(all) == 0 {
+	if len(l.notes)+len(records) == 0 {
 		return nil
 	}
+	all := make([]journal.Record, 0, len(l.notes)+len(records))
+	for _, note := range l.notes {
+		all = append(all, note())
+	}
+	all = append(all, records...)
 	if l.doubt {
 		if err := l.resolve(ctx); err != nil {
 			return err

@@ -123,7 +123,8 @@ func (t *transaction) note(e txn.Event) bool {
 		return false
 	}
 	t.txn = next
-	t.led.note(txnRecord(e))
+	now := time.Now().UTC()
+	t.led.note(func() journal.Record { return journal.EncodeTxn(e, now) })
 	if t.flush == nil {
 		t.flush = t.a.after(noteDelay, t.flushNotes)
 	}
