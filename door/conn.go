@@ -30,6 +30,9 @@ type conn struct {
 // is closed with 1008.
 func (c *conn) Send(message []byte) error { return c.ws.Send(message) }
 
+// Ping follows what was sent with a ping, and calls answered at its pong.
+func (c *conn) Ping(answered func()) error { return c.ws.Ping(answered) }
+
 // Close ends the connection by the book, without waiting for it.
 func (c *conn) Close(code int, reason string) error {
 	c.ws.StartClose(ws.Code(code), reason)

@@ -16,9 +16,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -55,9 +57,12 @@ type Config struct {
 	HeaderTimeout  time.Duration // for a request to arrive, TLS handshake included; 10 s
 
 	// The fields below are those of the contract unless a test sets them.
-	PingInterval time.Duration
+	PingInterval time.Duration // for all; zero is each site's own
 	PingsMissed  int
 	Socket       ws.Options // MaxMessage, MaxQueue and time limits of one connection
+	// Dev serves what lies under /dev/: the controls of simulated terminals. Nil
+	// for none; it must not be there off loopback.
+	Dev http.Handler
 }
 
 func (c *Config) fill() {
@@ -67,7 +72,6 @@ func (c *Config) fill() {
 	index := spec.Default()
 	c.MaxConnections = cmp.Or(c.MaxConnections, 50_000)
 	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, 10*time.Second)
-	c.PingInterval = cmp.Or(c.PingInterval, index.Timer(spec.TimerPing))
 	c.PingsMissed = cmp.Or(c.PingsMissed, index.Count(spec.CountPingsMissed))
 	c.Socket.MaxMessage = cmp.Or(c.Socket.MaxMessage, int64(index.Count(spec.CountMessageBytes)))
 }
@@ -88,21 +92,22 @@ type Door struct {
 	metrics http.Handler // nil for none
 	// admit asks the gateway. It is a field so that a test can put in a session
 	// that fails.
-	admit  func(gateway.Knock) (admission, error)
-	keeper *ws.Keeper
-	rest   func() // stops the keeper, once
+	admit func(gateway.Knock) (admission, error)
 
 	mu      sync.Mutex
 	closed  bool
-	entered int                // connections let in, those still in their handshake included
-	inside  map[*conn]struct{} // open ones
-	wg      sync.WaitGroup     // one for each that has entered
+	keepers map[time.Duration]*ws.Keeper // by interval; sites may have their own
+	entered int                          // connections let in, those still in their handshake included
+	inside  map[*conn]struct{}           // open ones
+	wg      sync.WaitGroup               // one for each that has entered
 }
 
 // An admission is a granted knock.
 type admission struct {
 	site, key, version string // for the log
 	open               func(gateway.Conn) (session, error)
+	delay              time.Duration // before the upgrade is answered
+	ping               time.Duration // between two pings
 }
 
 // A session is what the door needs of a *gateway.Session.
@@ -116,12 +121,11 @@ type session interface {
 func New(cfg Config) *Door {
 	cfg.fill()
 	d := &Door{
-		cfg:    cfg,
-		log:    cfg.Log,
-		keeper: ws.NewKeeper(cfg.PingInterval, cfg.PingsMissed),
-		inside: map[*conn]struct{}{},
+		cfg:     cfg,
+		log:     cfg.Log,
+		inside:  map[*conn]struct{}{},
+		keepers: map[time.Duration]*ws.Keeper{},
 	}
-	d.rest = sync.OnceFunc(d.keeper.Stop)
 	d.admit = func(k gateway.Knock) (admission, error) {
 		t, err := cfg.Gateway.Admit(k)
 		if err != nil {
@@ -129,6 +133,7 @@ func New(cfg Config) *Door {
 		}
 		return admission{
 			site: string(t.Site()), key: t.Key(), version: t.Version().String(),
+			delay: t.Delay(), ping: t.PingInterval(),
 			open: func(c gateway.Conn) (session, error) {
 				s, err := t.Open(c)
 				if err != nil {
@@ -222,11 +227,26 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The escaped path is routed by hand: http.ServeMux would answer //pac with
 	// a redirect, which no till follows.
 	path := "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
-	if face := strings.TrimSuffix(path[1:], "/"); strings.EqualFold(face, "pac") {
-		d.knock(w, r, "pac")
+	if face := strings.ToLower(strings.TrimSuffix(path[1:], "/")); face == "pac" || face == "pat" {
+		d.knock(w, r, face)
+		return
+	}
+	if d.cfg.Dev != nil && strings.HasPrefix(path, "/dev/") {
+		d.cfg.Dev.ServeHTTP(w, r)
 		return
 	}
 	d.page(w, r, path)
+}
+
+// rest stops the pings.
+func (d *Door) rest() {
+	d.mu.Lock()
+	keepers := slices.Collect(maps.Values(d.keepers))
+	clear(d.keepers)
+	d.mu.Unlock()
+	for _, k := range keepers {
+		k.Stop()
+	}
 }
 
 // remote is the peer's address, for the log.

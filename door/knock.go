@@ -1,6 +1,7 @@
 package door
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tillwire/tillwire/gateway"
+	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/ws"
 )
 
@@ -38,6 +40,13 @@ func (d *Door) knock(w http.ResponseWriter, r *http.Request, face string) {
 		d.refuse(w, r, d.refusalOf(err))
 		return
 	}
+	if granted.delay > 0 {
+		select {
+		case <-time.After(granted.delay):
+		case <-r.Context().Done():
+			return
+		}
+	}
 	if full := d.enter(); full != nil {
 		d.refuse(w, r, full)
 		return
@@ -50,7 +59,7 @@ func (d *Door) knock(w http.ResponseWriter, r *http.Request, face string) {
 		}
 	}()
 	options := d.cfg.Socket
-	options.Keeper, options.Busy = d.keeper, c.busy
+	options.Keeper, options.Busy = d.keeper(cmp.Or(d.cfg.PingInterval, granted.ping)), c.busy
 	socket, err := ws.Upgrade(w, r, options)
 	if bad, ok := errors.AsType[*ws.HandshakeError](err); ok {
 		d.refuse(w, r, refusal(bad.Status, "The WebSocket handshake is not right: "+bad.Reason+"."))
@@ -70,6 +79,19 @@ func (d *Door) knock(w http.ResponseWriter, r *http.Request, face string) {
 		return
 	}
 	c.ws.Serve(c.receive, c.ended)
+}
+
+// keeper returns the one that pings at that interval.
+func (d *Door) keeper(interval time.Duration) *ws.Keeper {
+	interval = cmp.Or(interval, spec.Default().Timer(spec.TimerPing))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, ok := d.keepers[interval]
+	if !ok {
+		k = ws.NewKeeper(interval, d.cfg.PingsMissed)
+		d.keepers[interval] = k
+	}
+	return k
 }
 
 const failedText = "The gateway failed to handle this request. Please try again."

@@ -37,7 +37,7 @@ func TestRefusals(t *testing.T) {
 		sets   map[string]string
 	}{
 		{name: "no such path", path: "/nothing", header: upgrade(), status: 404, says: "/pac"},
-		{name: "a path that is not served", path: "/pat?token=demo", header: upgrade(), status: 404, says: "/pac"},
+		{name: "a path that is not served", path: "/pax?token=demo", header: upgrade(), status: 404, says: "/pac"},
 		{name: "more after the path", path: "/pac/12345678", header: upgrade(), status: 404, says: "/pac"},
 		{name: "the path is encoded", path: "/%70ac", header: upgrade(), status: 404, says: "/pac"},
 		{name: "the query is encoded too", path: "/pac%3Ftoken=demo", header: upgrade(), status: 404, says: "/pac"},

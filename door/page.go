@@ -15,6 +15,7 @@ const welcome = `This is Tillwire, a gateway between till software and card mach
 
 Tills connect with a WebSocket:
     /pac?token=<api-key>&api-version=v1&software-house-id=<id>&installer-id=<id>
+    /pat with the same query, for tills that keep tables
 
 Machines find here:
     /healthz                           it runs
@@ -40,7 +41,7 @@ func (d *Door) page(w http.ResponseWriter, r *http.Request, path string) {
 	case strings.HasPrefix(path, schemas):
 		show = func(w http.ResponseWriter, r *http.Request) { d.schema(w, r, path) }
 	default:
-		d.refuse(w, r, refusal(http.StatusNotFound, "There is nothing at this path. Tills connect to /pac; / lists what else is here. Check host and path of the URI."))
+		d.refuse(w, r, refusal(http.StatusNotFound, "There is nothing at this path. Tills connect to /pac or /pat; / lists what else is here. Check host and path of the URI."))
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {

@@ -33,13 +33,18 @@ type actor struct {
 }
 
 // A work is one request that a terminal was or is to be told: a transaction or
-// a report.
+// a report; or a visit at a table.
 type work interface {
 	requestID() txn.RequestID
-	lost()                    // the link is gone
+	lost()                   // the link is gone
+	returned(restarted bool) // the link is back; forget what the old one was told
+}
+
+// An askable is a work that the terminal is asked about by its request id.
+type askable interface {
+	work
 	answered(terminal.Answer) // the terminal was asked
 	unanswered()              // it was asked in vain
-	returned(restarted bool)  // the link is back; forget what the old one was told
 }
 
 // askLimit bounds one question to a terminal.
@@ -158,7 +163,7 @@ func (a *actor) interrogate(restarted bool) {
 }
 
 // ask has the terminal say what became of w.
-func (a *actor) ask(w work) {
+func (a *actor) ask(w askable) {
 	if a.term == nil {
 		return // it is asked when it is back
 	}
@@ -170,7 +175,7 @@ func (a *actor) ask(w work) {
 				return // it is asked anew
 			}
 			delete(a.owed, id)
-			if a.works[id] != w {
+			if a.works[id] != work(w) {
 				return
 			}
 			if err != nil {
@@ -266,6 +271,8 @@ func (a *actor) event(e terminal.Event) {
 		a.cameBack(e)
 	case terminal.StatusChanged:
 		a.ownBusy = e.Busy
+	default:
+		a.atTable(e)
 	}
 }
 

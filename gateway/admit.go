@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/jsonrpc"
+	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/txn"
 	"github.com/tillwire/tillwire/wire"
 )
@@ -45,7 +47,29 @@ type Ticket struct {
 	key     string
 	version wire.Version
 	caller  txn.Caller
+	final   bool // /pat: wants to be asked for final receipts
+	acks    bool // /pat: answers notices
 }
+
+// Delay is how long the door waits before it opens: tills that push each other
+// off in a loop are slowed down, never refused.
+func (t *Ticket) Delay() time.Duration {
+	if t.caller.Face != facePAT {
+		return 0
+	}
+	return t.site.board.delay()
+}
+
+// PingInterval is how often connections of the site are pinged.
+func (t *Ticket) PingInterval() time.Duration {
+	return t.site.settings.Load().limits[spec.TimerPing]
+}
+
+// The integration types that have sockets.
+const (
+	facePAC = "pac"
+	facePAT = "pat"
+)
 
 // Site and Key name whom the ticket belongs to, for the log.
 func (t *Ticket) Site() txn.SiteID { return t.site.settings.Load().ID }
@@ -109,10 +133,15 @@ func (t *Ticket) read(q url.Values) error {
 	}
 	t.version, t.caller.Version = v, v.String()
 	for _, name := range strings.Split(q.Get("extensions"), ",") {
-		if name = strings.TrimSpace(name); name != "" {
+		switch name = strings.TrimSpace(name); {
+		case name == "":
+		case name == "acks" && t.caller.Face == facePAT:
+			t.acks = true
+		default:
 			return refuse(http.StatusBadRequest, "Extension %q is not known to this gateway. Leave it out of extensions.", name)
 		}
 	}
+	t.final = q.Has("final-pos-receipt-request") || q.Has("final-pos-receipt")
 	t.caller.SoftwareHouse, t.caller.Installer = q.Get("software-house-id"), q.Get("installer-id")
 	if v == wire.V0 {
 		return nil
@@ -139,6 +168,13 @@ func (t *Ticket) Open(c Conn) (*Session, error) {
 	if _, ok := t.g.workingKey(t.key); !ok {
 		t.site.leave(sess)
 		return nil, refuse(http.StatusUnauthorized, "The API key was revoked.")
+	}
+	if t.caller.Face == facePAT {
+		sess.line = &line{
+			sess: sess, board: t.site.board, final: t.final, acks: t.acks,
+			open: map[jsonrpc.ID]*question{}, over: map[jsonrpc.ID]string{},
+		}
+		t.site.board.connect(sess.line)
 	}
 	t.g.metrics.sessions.WithLabelValues(t.caller.Face, t.version.String()).Inc()
 	return sess, nil

@@ -5,6 +5,9 @@ package gateway
 // connection itself. Its methods may be called from many goroutines.
 type Conn interface {
 	Send(message []byte) error
+	// Ping sends a ping behind what was sent before, and calls answered when its
+	// pong has come; never when the connection ends first. It does not block.
+	Ping(answered func()) error
 	Close(code int, reason string) error
 	RemoteAddr() string
 }

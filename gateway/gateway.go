@@ -119,7 +119,7 @@ func (g *Gateway) Reload(ctx context.Context) error {
 			known.settings.Store(settings)
 			continue
 		}
-		g.sites[s.ID] = newSite(settings)
+		g.sites[s.ID] = newSite(g, settings)
 	}
 	clear(g.keys)
 	for _, k := range keys {

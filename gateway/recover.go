@@ -41,12 +41,28 @@ func (g *Gateway) recover(ctx context.Context, h journal.Head) error {
 		a = g.newActor(s, h.TID)
 	}
 	led := ledger{store: g.store, stream: h.Stream, count: len(records)}
-	if h.Kind == journal.ReportStream {
+	switch h.Kind {
+	case journal.ReportStream:
 		r := &reportRun{a: a, led: led}
 		if r.run, err = journal.ReplayReport(records); err != nil {
 			return err
 		}
+		if r.run.Brought {
+			b := a.brought(h.Stream, len(records))
+			b.state = r.run
+			return b.recover(ctx)
+		}
 		return r.recover(ctx)
+	case journal.VisitStream:
+		v := a.newVisit(len(records))
+		v.stream = h.Stream
+		if v.state, err = journal.ReplayTable(records); err != nil {
+			return err
+		}
+		return v.recover(ctx)
+	case journal.OrphanStream:
+		return nil // nobody waits for it
+	case journal.TransactionStream:
 	}
 	t := &transaction{a: a, led: led}
 	if t.txn, err = journal.ReplayTxn(records); err != nil {

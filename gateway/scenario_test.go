@@ -179,6 +179,11 @@ func (c *till) Close(code int, reason string) error {
 	return nil
 }
 
+func (c *till) Ping(answered func()) error {
+	answered()
+	return nil
+}
+
 func (c *till) RemoteAddr() string { return "till " + c.name }
 
 // take returns what came since the last take.

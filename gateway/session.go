@@ -27,9 +27,11 @@ type Session struct {
 	version wire.Version
 	caller  txn.Caller
 	rate    rate.Limiter
+	line    *line // on /pat; nil on /pac
 
 	mu         sync.Mutex
 	gone       bool
+	silent     bool         // a newer connection took over: nothing more is sent
 	calls      []*call      // in flight
 	signatures []*signature // asked on this connection; those that are over stay a while
 	lastAsked  jsonrpc.ID   // numbers our own requests from 1
@@ -59,6 +61,9 @@ func (s *Session) Ended(err error) {
 	s.calls, s.signatures = nil, nil
 	s.mu.Unlock()
 	s.site.leave(s)
+	if s.line != nil {
+		s.site.board.disconnect(s.line)
+	}
 	s.g.metrics.sessions.WithLabelValues(s.caller.Face, s.version.String()).Dec()
 	if left > 0 {
 		s.g.log.Warn("a till went away with requests out; their outcomes are kept",
@@ -142,9 +147,9 @@ func (c *call) notify(tid txn.TID, n txn.Notification) {
 // send takes a message as the encoders give it.
 func (s *Session) send(message []byte, err error) {
 	s.mu.Lock()
-	gone := s.gone
+	over := s.gone || s.silent
 	s.mu.Unlock()
-	if gone {
+	if over {
 		return
 	}
 	if err == nil {
@@ -170,6 +175,13 @@ func (s *Session) fail(id jsonrpc.ID, f *fault) {
 	}))
 }
 
+// silence has nothing more sent.
+func (s *Session) silence() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent = true
+}
+
 // Receive takes one message of the till. It is called by one goroutine at a
 // time, in the order of arrival, and does not wait for terminals.
 func (s *Session) Receive(data []byte) {
@@ -184,6 +196,10 @@ func (s *Session) Receive(data []byte) {
 	}
 	if bad != nil {
 		s.malformed(m, bad)
+		return
+	}
+	if s.line != nil {
+		s.line.receive(m)
 		return
 	}
 	if !s.tolerate(m) {
@@ -211,10 +227,10 @@ func (s *Session) Receive(data []byte) {
 // malformed answers what is no message at all.
 func (s *Session) malformed(m jsonrpc.Message, bad *jsonrpc.Fault) {
 	id := s.usable(bad.ID)
-	if bad.Answer {
+	if bad.Answer && s.line == nil {
 		id = jsonrpc.NoID
 	}
-	if bad.Code == spec.CodeInvalidParams && !slices.Contains(wire.Methods(s.version), m.Method) {
+	if bad.Code == spec.CodeInvalidParams && (s.line != nil || !slices.Contains(wire.Methods(s.version), m.Method)) {
 		s.fail(id, methodNotFound(m.Method)) // which comes first
 		return
 	}

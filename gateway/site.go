@@ -13,6 +13,7 @@ import (
 // lookup of a till's request starts here, so that no till sees another site.
 type site struct {
 	settings atomic.Pointer[settings]
+	board    *switchboard // its Pay-At-Table side
 
 	mu       sync.RWMutex
 	actors   map[string]*actor // by foldTID
@@ -20,8 +21,8 @@ type site struct {
 	sessions map[*Session]struct{}
 }
 
-func newSite(s *settings) *site {
-	n := &site{actors: map[string]*actor{}, sessions: map[*Session]struct{}{}}
+func newSite(g *Gateway, s *settings) *site {
+	n := &site{board: newSwitchboard(g), actors: map[string]*actor{}, sessions: map[*Session]struct{}{}}
 	n.settings.Store(s)
 	return n
 }

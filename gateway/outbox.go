@@ -1,0 +1,149 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/tillwire/tillwire/jsonrpc"
+	"github.com/tillwire/tillwire/wire"
+)
+
+// An outbox holds the notices that a site's till is owed, in a queue for each
+// table (and each terminal's reports): the next of a queue is sent when the one
+// before it is delivered. All of it is in the journal; this is only the order
+// of sending. It belongs to its switchboard's lock.
+type outbox struct {
+	queues map[string][]*notice
+}
+
+// A notice is one message that a till is owed until it is delivered.
+type notice struct {
+	queue   string
+	method  string
+	message func() wire.Message
+	// delivered is called once, under the switchboard's lock; it passes the word
+	// on.
+	delivered func()
+
+	flying bool
+}
+
+// resendAfter is the pause before a notice that a till did not acknowledge is
+// sent again on the same connection.
+const resendAfter = 30 * time.Second
+
+func newOutbox() outbox { return outbox{queues: map[string][]*notice{}} }
+
+// owe puts a notice at the end of its queue.
+func (b *switchboard) owe(n *notice) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.box.queues[n.queue] = append(b.box.queues[n.queue], n)
+	b.box.next(b, n.queue)
+}
+
+// begin sends the first of each queue on a new line.
+func (o *outbox) begin(b *switchboard) {
+	o.pause()
+	for queue := range o.queues {
+		o.next(b, queue)
+	}
+}
+
+// pause forgets what is under way: nobody will confirm it any more.
+func (o *outbox) pause() {
+	for _, q := range o.queues {
+		for _, n := range q {
+			n.flying = false
+		}
+	}
+}
+
+// next sends the first notice of a queue, unless it is under way.
+func (o *outbox) next(b *switchboard, queue string) {
+	q := o.queues[queue]
+	if len(q) == 0 {
+		delete(o.queues, queue)
+		return
+	}
+	n, l := q[0], b.live
+	if n.flying || l == nil {
+		return
+	}
+	n.flying = true
+	if l.acks {
+		o.request(b, l, n)
+		return
+	}
+	// Without acknowledgements: the pong to a ping that followed the notice says
+	// that the till read it.
+	l.sess.send(jsonrpc.AppendNotification(nil, n.method, wire.Encode(l.sess.version, n.message())))
+	if err := l.sess.conn.Ping(func() { b.arrived(l, n) }); err != nil {
+		b.g.log.Warn("a notice could not be followed by a ping; it will be sent again", "remote", l.sess.conn.RemoteAddr(), "error", err)
+	}
+}
+
+// request sends a notice that wants an answer.
+func (o *outbox) request(b *switchboard, l *line, n *notice) {
+	again := func() {
+		time.AfterFunc(resendAfter, func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if b.live == l {
+				n.flying = false
+				b.box.next(b, n.queue)
+			}
+		})
+	}
+	q := &question{
+		method: n.method, once: true,
+		params:   func(float64) wire.Message { return n.message() },
+		deadline: time.Now().Add(resendAfter),
+		take: taking(wire.DecodeRecorded, nil, func(recorded bool) {
+			if recorded {
+				o.done(b, n)
+			} else {
+				again()
+			}
+		}),
+		none: func(noAnswer) {
+			if b.live == l {
+				again()
+			}
+		},
+	}
+	b.questions[q] = struct{}{}
+	q.timer = time.AfterFunc(time.Until(q.deadline), func() { b.lapse(q) })
+	b.put(q)
+}
+
+// arrived is the pong.
+func (b *switchboard) arrived(l *line, n *notice) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.live == l && n.flying {
+		b.box.done(b, n)
+	}
+}
+
+// done takes a delivered notice out and sends the next of its queue.
+func (o *outbox) done(b *switchboard, n *notice) {
+	q := o.queues[n.queue]
+	if len(q) == 0 || q[0] != n {
+		return
+	}
+	o.queues[n.queue] = q[1:]
+	n.delivered()
+	b.g.metrics.delivered.WithLabelValues(n.method).Inc()
+	o.next(b, n.queue)
+}
+
+// waiting counts the notices that wait.
+func (b *switchboard) waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, q := range b.box.queues {
+		n += len(q)
+	}
+	return n
+}

@@ -1,0 +1,66 @@
+package gateway
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tillwire/tillwire/spec"
+	"github.com/tillwire/tillwire/table"
+	"github.com/tillwire/tillwire/terminal"
+	"github.com/tillwire/tillwire/wire"
+)
+
+const (
+	// maxTables is how many tables a terminal is shown.
+	maxTables = 1000
+	// maxTableName is how long a table's name may be, in characters, to be locked.
+	maxTableName = 64
+)
+
+// tablesWanted asks the till for its tables (the contract, section 5.1).
+func (a *actor) tablesWanted(e terminal.TablesWanted) {
+	v := a.openVisit(e.Visit, e.Waiter)
+	if v == nil || v.state.State != table.Listing {
+		return
+	}
+	show := func(l terminal.TableList) { a.do(func() { v.answer(l) }) }
+	a.site.board.ask(&question{
+		method: wire.MethodTableList, deadline: a.patDeadline(),
+		params: func(seconds float64) wire.Message {
+			return wire.TableListRequest{TerminalID: wire.TerminalID{TID: string(a.tid)}, WaiterID: string(e.Waiter), Timeout: seconds}
+		},
+		take: taking(wire.DecodeTableListResult, nil, func(r wire.TableListResult) {
+			show(terminal.TableList{Tables: lockable(r.Tables), Currency: r.Currency})
+		}),
+		none: func(n noAnswer) { show(terminal.TableList{Message: n.screen()}) },
+	})
+}
+
+func (a *actor) patDeadline() time.Time {
+	return time.Now().Add(a.site.settings.Load().limits[spec.TimerPATAnswer])
+}
+
+// lockable are the tables that a terminal can show and lock: each once, with a
+// name of 1 to 64 printable characters, and not more than a waiter can page
+// through.
+func lockable(names []string) []table.TableID {
+	seen := make(map[string]bool, len(names))
+	out := make([]table.TableID, 0, min(len(names), maxTables))
+	for _, name := range names {
+		if seen[name] || !lockableName(name) {
+			continue
+		}
+		seen[name] = true
+		if out = append(out, table.TableID(name)); len(out) == maxTables {
+			break
+		}
+	}
+	return out
+}
+
+func lockableName(name string) bool {
+	n := utf8.RuneCountInString(name)
+	return n >= 1 && n <= maxTableName && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
+}

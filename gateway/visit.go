@@ -1,0 +1,569 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/money"
+	"github.com/tillwire/tillwire/receipt"
+	"github.com/tillwire/tillwire/table"
+	"github.com/tillwire/tillwire/terminal"
+	"github.com/tillwire/tillwire/txn"
+	"github.com/tillwire/tillwire/wire"
+)
+
+// A visit is one table.Visit on its way. It belongs to its actor's goroutine,
+// but for its notices in the outbox, which call back through the mailbox.
+type visit struct {
+	a *actor
+	life[table.Visit, table.Event]
+
+	lostTimer *time.Timer
+	flushing  *time.Timer
+	leaving   string         // the waiter left while the till was asked for the lock
+	finalRan  bool           // the till was asked for the final receipt, or need not be
+	asking    bool           // it is being asked
+	final     []receipt.Line // what it gave
+	owed      int            // entries of the outbox that were handed to the switchboard
+	askAgain  time.Duration
+}
+
+func (a *actor) newVisit(count int) *visit {
+	return &visit{a: a, life: life[table.Visit, table.Event]{
+		ledger: ledger{store: a.g.store, count: count},
+		apply:  table.Apply, encode: journal.EncodeTable, head: journal.TableHead,
+	}}
+}
+
+func (v *visit) requestID() txn.RequestID { return txn.RequestID(v.state.ID) }
+
+// atTable is what a terminal says when it serves tables.
+func (a *actor) atTable(e terminal.Event) {
+	switch e := e.(type) {
+	case terminal.TablesWanted:
+		a.tablesWanted(e)
+	case terminal.TableWanted:
+		a.tableWanted(e)
+	case terminal.BillWanted:
+		if v := a.visit(e.Visit); v != nil {
+			v.billWanted()
+		} else {
+			a.answerTable(e.Visit, terminal.Bill{Message: "The table is no longer open here."})
+		}
+	case terminal.PaymentStarted:
+		a.paymentStarted(e)
+	case terminal.PaymentEnded:
+		a.paymentEnded(e)
+	case terminal.VisitLeft:
+		a.visitLeft(e)
+	case terminal.ReportMade:
+		a.reportMade(e)
+	default:
+		a.g.log.Error("a terminal said something that is not understood", "tid", a.tid)
+	}
+}
+
+// visit returns the open visit with that id, or nil.
+func (a *actor) visit(id table.VisitID) *visit {
+	v, _ := a.works[txn.RequestID(id)].(*visit)
+	return v
+}
+
+// openVisit returns the visit with that id and begins it if it is new.
+func (a *actor) openVisit(id table.VisitID, w table.WaiterID) *visit {
+	if v := a.visit(id); v != nil {
+		return v
+	}
+	v := a.newVisit(0)
+	v.stream = txn.RequestID(id)
+	err := v.jot(table.Opened{
+		ID: id, Site: string(a.site.settings.Load().ID), TID: string(a.tid), Waiter: w, At: time.Now().UTC(),
+	})
+	if err != nil {
+		a.g.log.Error("event refused", "error", err)
+		return nil
+	}
+	a.works[v.requestID()] = v
+	return v
+}
+
+// answerTable answers the terminal. What it does not hear it asks for again.
+func (a *actor) answerTable(id table.VisitID, ans terminal.TableAnswer) {
+	if a.term == nil {
+		return
+	}
+	a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
+		w, ok := term.(terminal.Waiter)
+		if !ok {
+			return
+		}
+		if err := w.AnswerTable(ctx, id, ans); err != nil {
+			a.g.log.Warn("terminal did not take an answer", "tid", a.tid, "visit", id, "error", err)
+		}
+	})
+}
+
+func (v *visit) answer(ans terminal.TableAnswer) { v.a.answerTable(v.state.ID, ans) }
+
+// note applies an event that may wait for the disk.
+func (v *visit) note(e table.Event) bool {
+	if err := v.jot(e); err != nil {
+		v.a.g.log.Warn("event refused", "error", err)
+		return false
+	}
+	if v.flushing == nil && v.state.Asked {
+		v.flushing = v.a.after(noteDelay, v.flushNotes)
+	}
+	return true
+}
+
+func (v *visit) flushNotes() {
+	v.flushing = nil
+	if len(v.notes) == 0 {
+		return
+	}
+	if err := v.flush(v.a.g.ctx); err != nil {
+		v.a.g.log.Error("notes could not be recorded yet", "visit", v.state.ID, "error", err)
+		v.flushing = v.a.after(recordAgain, v.flushNotes)
+	}
+}
+
+// must records events that have to be on disk; while they cannot be, again is
+// called after a pause. It reports whether they are.
+func (v *visit) must(again func(), events ...table.Event) bool {
+	err := v.record(v.a.g.ctx, events...)
+	var illegal *table.IllegalMove
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &illegal):
+		v.a.g.log.Warn("event refused", "error", err)
+	default:
+		v.a.g.log.Error("a visit could not be recorded yet", "visit", v.state.ID, "error", err)
+		v.a.after(recordAgain, again)
+	}
+	return false
+}
+
+// billWanted has the bill printed.
+func (v *visit) billWanted() {
+	if v.state.State == table.Printing {
+		return // the till is being asked
+	}
+	if !v.note(table.BillWanted{At: time.Now().UTC()}) {
+		v.answer(terminal.Bill{Message: "The bill cannot be printed now."})
+		return
+	}
+	v.askBill(func(lines []receipt.Line, message string) {
+		if v.state.State == table.Printing {
+			v.note(table.BillAnswered{At: time.Now().UTC()})
+		}
+		v.answer(terminal.Bill{Lines: lines, Message: message})
+	})
+}
+
+// paymentStarted lets a card be charged once that is on disk.
+func (a *actor) paymentStarted(e terminal.PaymentStarted) {
+	v := a.visit(e.Visit)
+	if v == nil {
+		a.answerTable(e.Visit, terminal.PaymentForbidden{Payment: e.Payment, Message: "The table is no longer open here."})
+		return
+	}
+	if p, open := v.state.OpenPayment(); open && p.ID == e.Payment {
+		v.answer(terminal.PaymentAllowed{Payment: e.Payment}) // it did not hear the first time
+		return
+	}
+	err := v.record(a.g.ctx, table.PaymentStarted{Payment: e.Payment, Asked: e.Asked, At: time.Now().UTC()})
+	if err == nil {
+		v.answer(terminal.PaymentAllowed{Payment: e.Payment})
+		return
+	}
+	a.g.log.Warn("a payment was not allowed", "tid", a.tid, "visit", e.Visit, "payment", e.Payment, "error", err)
+	message := "This payment cannot be taken."
+	var illegal *table.IllegalMove
+	if !errors.As(err, &illegal) {
+		message = "Payments cannot be stored at the moment."
+	}
+	v.answer(terminal.PaymentForbidden{Payment: e.Payment, Message: message})
+}
+
+// paymentEnded keeps what became of a payment, then lets the terminal forget.
+func (a *actor) paymentEnded(e terminal.PaymentEnded) {
+	v, err := a.reviveVisit(e.Visit)
+	if err != nil {
+		a.g.log.Error("a payment could not be kept yet", "tid", a.tid, "payment", e.Payment, "error", err)
+		a.after(time.Second, func() { a.paymentEnded(e) })
+		return
+	}
+	kept := func() { a.answerTable(e.Visit, terminal.PaymentKept{Payment: e.Payment}) }
+	if v == nil {
+		if e.Taken {
+			a.toldAgainPayment(e, kept)
+			return
+		}
+		kept()
+		return
+	}
+	for _, p := range v.state.Payments {
+		if p.ID == e.Payment && p.State != table.Open && (p.State == table.Taken) == e.Taken {
+			kept() // it is on disk already
+			return
+		}
+	}
+	now := time.Now().UTC()
+	var event table.Event = table.PaymentNotTaken{Payment: e.Payment, At: now}
+	if e.Taken {
+		event = table.PaymentTaken{Payment: e.Payment, Receipt: maskedReceipt(e.Receipt), At: now}
+	}
+	err = v.record(a.g.ctx, event)
+	var illegal *table.IllegalMove
+	switch {
+	case err == nil:
+		kept()
+		v.advance()
+	case errors.As(err, &illegal):
+		// A payment that this visit does not know: it may be money all the same.
+		a.g.log.Error("a terminal told the end of a payment that is not known here", "tid", a.tid, "visit", e.Visit, "payment", e.Payment)
+		if e.Taken {
+			a.toldAgainPayment(e, kept)
+			return
+		}
+		kept()
+	default:
+		a.g.log.Error("a payment could not be recorded yet", "tid", a.tid, "payment", e.Payment, "error", err)
+		a.after(recordAgain, func() { a.paymentEnded(e) })
+	}
+}
+
+// toldAgainPayment keeps a payment that belongs to no visit, for people to see.
+func (a *actor) toldAgainPayment(e terminal.PaymentEnded, kept func()) {
+	id := txn.RequestID(e.Payment)
+	o := outcomeOfPayment(e.Receipt, a.currency())
+	if err := a.g.keepOutcome(a.g.ctx, a, id, o); err != nil {
+		a.g.log.Error("a payment could not be kept yet", "tid", a.tid, "payment", e.Payment, "error", err)
+		a.after(time.Second, func() { a.paymentEnded(e) })
+		return
+	}
+	kept()
+}
+
+func (a *actor) currency() money.Currency {
+	if a.term == nil {
+		return ""
+	}
+	return a.term.Capabilities().Currency
+}
+
+// reviveVisit returns the visit with that id, from the journal if it is over.
+// It returns nil when there is none.
+func (a *actor) reviveVisit(id table.VisitID) (*visit, error) {
+	if v := a.visit(id); v != nil {
+		return v, nil
+	}
+	records, err := a.g.store.Records(a.g.ctx, txn.RequestID(id))
+	if errors.Is(err, journal.ErrNotFound) {
+		return nil, nil //nolint:nilnil // documented
+	}
+	if err != nil {
+		return nil, err
+	}
+	v := a.newVisit(len(records))
+	v.stream = txn.RequestID(id)
+	if v.state, err = journal.ReplayTable(records); err != nil {
+		return nil, err
+	}
+	v.owed, v.finalRan = len(v.state.Outbox), true
+	if v.state.TID != string(a.tid) || v.state.Site != string(a.site.settings.Load().ID) {
+		return nil, nil //nolint:nilnil // another terminal's; this one has none of that id
+	}
+	a.works[v.requestID()] = v
+	return v, nil
+}
+
+// visitLeft is the waiter's end of the visit.
+func (a *actor) visitLeft(e terminal.VisitLeft) {
+	v := a.visit(e.Visit)
+	if v == nil {
+		a.answerTable(e.Visit, terminal.VisitClosed{})
+		return
+	}
+	v.leave(e.Why)
+}
+
+func (v *visit) leave(why string) {
+	switch v.state.State {
+	case table.Listing: // nothing is recorded of a visit that asked for no table
+		v.forget()
+		v.answer(terminal.VisitClosed{})
+	case table.Locking:
+		v.leaving = why
+	case table.Settled, table.Unlocked, table.Refused:
+		if v.state.State.Ended() {
+			v.answer(terminal.VisitClosed{FinalReceipt: v.final})
+		}
+	case table.Locked, table.Printing, table.Paying, table.Unresolved:
+		if v.must(func() { v.leave(why) }, table.Left{Why: why, At: time.Now().UTC()}) {
+			v.advance()
+		}
+	}
+}
+
+// advance does what is due (table.Due).
+func (v *visit) advance() {
+	due := table.Due(v.state)
+	for _, e := range due {
+		switch e.(type) {
+		case table.QueuePayments:
+			if !v.must(v.advance, table.Queued{Notice: table.TransactionResponse, Payments: v.state.Unreported(), At: time.Now().UTC()}) {
+				return
+			}
+			v.advance()
+			return
+		case table.AskFinalReceipt:
+			if !v.finalRan {
+				v.askFinal()
+				return
+			}
+		case table.QueueUnlock:
+			if !v.must(v.advance, table.Queued{Notice: table.TableUnlock, At: time.Now().UTC()}) {
+				return
+			}
+			v.a.release(v)
+			v.answer(terminal.VisitClosed{FinalReceipt: v.final})
+			v.a.g.metrics.visits.WithLabelValues(visitResult(v.state)).Inc()
+			v.advance()
+			return
+		case table.AskTerminal:
+			v.askPayment()
+		case table.Deliver:
+			v.deliver()
+		}
+	}
+	if v.state.Done() {
+		v.forget()
+	}
+}
+
+// deliver hands the entries of the outbox that are new to the switchboard.
+func (v *visit) deliver() {
+	for ; v.owed < len(v.state.Outbox); v.owed++ {
+		if e := v.state.Outbox[v.owed]; !e.Delivered {
+			v.owe(e)
+		}
+	}
+}
+
+func (v *visit) owe(e table.Entry) {
+	n := &notice{
+		queue: "table " + string(v.state.Table), method: wire.MethodTableUnlock,
+		delivered: func() { v.a.do(func() { v.delivered(e.N) }) },
+	}
+	state := v.state
+	n.message = func() wire.Message { return tableUnlock(state) }
+	if e.Notice == table.TransactionResponse {
+		zone := v.a.site.settings.Load().zone
+		n.method = wire.MethodTransactionResponse
+		n.message = func() wire.Message { return transactionResponse(state, e, zone) }
+	}
+	v.a.site.board.owe(n)
+}
+
+func (v *visit) delivered(n int) {
+	if !v.must(func() { v.delivered(n) }, table.Delivered{N: n, At: time.Now().UTC()}) {
+		return
+	}
+	if v.state.Done() {
+		v.forget()
+	}
+}
+
+// forget lets go of a visit that needs nobody any more.
+func (v *visit) forget() {
+	for _, t := range []*time.Timer{v.lostTimer, v.flushing} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	v.a.closed(v)
+}
+
+// lost is told when the link is gone with the visit.
+func (v *visit) lost() {
+	v.a.release(v)
+	if v.state.State == table.Listing {
+		v.forget()
+		return
+	}
+	if v.state.State.Ended() || v.state.Lost {
+		return
+	}
+	if !v.note(table.TerminalLost{At: time.Now().UTC()}) {
+		return
+	}
+	v.finalRan = true // nobody is there to print it
+	v.waitForTerminal()
+	v.advance()
+}
+
+// waitForTerminal brings the visit to its end when the terminal stays away.
+// With a payment open it waits for the terminal's or an operator's word.
+func (v *visit) waitForTerminal() {
+	v.lostTimer = v.a.after(v.a.site.settings.Load().limits["lostTerminal"], func() {
+		if v.state.Lost && (v.state.State == table.Locked || v.state.State == table.Printing || v.state.State == table.Paying) {
+			v.leave("the terminal was lost")
+		}
+	})
+}
+
+// returned is told when the link is back. The terminal tells by itself what it
+// has to tell; only an open payment is asked about.
+func (v *visit) returned(bool) {
+	v.askAgain = 0
+	if v.state.State == table.Unresolved {
+		v.asking = false
+		v.askPayment()
+		return
+	}
+	delete(v.a.owed, v.requestID())
+	if v.state.Lost && !v.state.State.Ended() {
+		v.back()
+	}
+}
+
+func (v *visit) back() {
+	if !v.note(table.TerminalBack{At: time.Now().UTC()}) {
+		return
+	}
+	if v.lostTimer != nil {
+		v.lostTimer.Stop()
+	}
+	if v.state.State != table.Settled {
+		v.a.hold(v)
+	}
+	v.advance()
+}
+
+// askPayment has the terminal say what became of the open payment.
+func (v *visit) askPayment() {
+	p, open := v.state.OpenPayment()
+	a := v.a
+	if !open || a.term == nil || v.asking {
+		return
+	}
+	v.asking = true
+	spell, id := a.spell, v.state.ID
+	a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
+		ans, err := terminal.PaymentAnswer{}, error(terminal.ErrNotDelivered)
+		if w, ok := term.(terminal.Waiter); ok {
+			ans, err = w.QueryPayment(ctx, id, p.ID)
+		}
+		a.do(func() {
+			if a.spell != spell {
+				return // it is asked anew
+			}
+			v.asking = false
+			delete(a.owed, v.requestID())
+			v.paymentAnswered(p.ID, ans, err)
+		})
+	})
+}
+
+func (v *visit) paymentAnswered(id table.PaymentID, ans terminal.PaymentAnswer, err error) {
+	if err != nil {
+		v.askLater()
+		return
+	}
+	v.a.g.metrics.queries.WithLabelValues(ans.Kind.String()).Inc()
+	switch ans.Kind {
+	case terminal.Final:
+		v.a.paymentEnded(terminal.PaymentEnded{Visit: v.state.ID, Payment: id, Taken: ans.Taken, Receipt: ans.Receipt})
+	case terminal.NeverRan:
+		v.a.paymentEnded(terminal.PaymentEnded{Visit: v.state.ID, Payment: id})
+	case terminal.InProgress:
+		if v.state.Lost {
+			v.back()
+		}
+	case terminal.CannotTell:
+		v.askLater()
+	}
+}
+
+func (v *visit) askLater() {
+	v.askAgain = min(max(2*v.askAgain, firstAsk), lastAsk)
+	spell := v.a.spell
+	v.a.after(v.askAgain, func() {
+		if v.a.spell == spell && v.state.State == table.Unresolved {
+			v.askPayment()
+		}
+	})
+}
+
+// recover takes a visit up after a restart.
+func (v *visit) recover(ctx context.Context) error {
+	v.finalRan = true
+	var events []table.Event
+	now := time.Now().UTC()
+	switch {
+	case v.state.State == table.Locking:
+		events = append(events, table.LockUnanswered{Why: "the gateway was restarted", At: now})
+	case !v.state.State.Ended() && !v.state.Lost:
+		events = append(events, table.TerminalLost{At: now})
+	}
+	if len(events) > 0 {
+		if err := v.record(ctx, events...); err != nil {
+			return err
+		}
+	}
+	v.a.do(func() {
+		v.a.works[v.requestID()] = v
+		if v.state.Lost {
+			v.waitForTerminal()
+		}
+		v.advance()
+	})
+	return nil
+}
+
+// maskedReceipt is the door for what terminals say of payments.
+func maskedReceipt(r table.Receipt) table.Receipt {
+	r.PAN = maskPAN(r.PAN)
+	r.Receipts.Merchant = receipt.Masked(r.Receipts.Merchant)
+	r.Receipts.Customer = receipt.Masked(r.Receipts.Customer)
+	return r
+}
+
+// outcomeOfPayment is a payment in the form of a counter's outcome.
+func outcomeOfPayment(r table.Receipt, c money.Currency) txn.Outcome {
+	return txn.Outcome{
+		Type: txn.Sale, Result: txn.Successful, Currency: c,
+		Base: r.Paid, Cashback: r.Cashback, Gratuity: r.Gratuity,
+		TransactionID: txn.TransactionID(r.TransactionID), Number: r.Number, Time: r.Time,
+		Method: txn.PaymentMethod(r.Method), CVM: txn.CVM(r.CVM), Scheme: r.Scheme, AID: r.AID, Label: r.Label,
+		AuthCode: r.AuthCode, PAN: r.PAN, Expiry: r.Expiry, Receipts: r.Receipts,
+	}
+}
+
+// visitResult is the label of a visit's end in metrics.
+func visitResult(v table.Visit) string {
+	switch {
+	case !v.Took():
+		return "unpaid"
+	case v.Balance() > 0:
+		return "partPaid"
+	}
+	return "paid"
+}
+
+// paymentsOf are the payments of a visit with the given ids, in their order.
+func paymentsOf(v table.Visit, ids []table.PaymentID) []table.Payment {
+	var out []table.Payment
+	for _, p := range v.Payments {
+		if slices.Contains(ids, p.ID) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
