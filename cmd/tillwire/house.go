@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,17 @@ import (
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/txn"
 )
+
+// A houseConfig says how a gateway is to be run in this process.
+type houseConfig struct {
+	Dir, Command, Listen string
+	TLS                  *tls.Config
+	BehindProxy          bool
+	Dev                  bool
+	Speed                float64
+	Seed                 uint64
+	Log                  *slog.Logger
+}
 
 // A house is a gateway with all that it needs, running in this process.
 type house struct {
@@ -143,6 +155,12 @@ func prepareSites(ctx context.Context, store journal.Store, cfg houseConfig, at 
 		_, _, err = gateway.AddKey(ctx, store, devSite, devKey, "for development; everybody knows it", nil)
 	}
 	return err
+}
+
+// isLoopback reports whether only this machine can reach the listener.
+func isLoopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }
 
 // openAdmin takes orders of other processes of this user.

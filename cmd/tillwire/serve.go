@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"strconv"
@@ -216,21 +215,4 @@ func (c serveCmd) greet(s streams, h *house) {
 		where = " --url '" + paste + "'"
 	}
 	fmt.Fprintf(s.out, "\nNext, in another window:\n\n  tillwire epos sale%s --tid VCMDEMOSIP0 --amount 12.50\n  tillwire history list --data '%s'\n\nCtrl-C stops the gateway.\n", where, h.folder.Dir())
-}
-
-// A houseConfig says how a gateway is to be run in this process.
-type houseConfig struct {
-	Dir, Command, Listen string
-	TLS                  *tls.Config
-	BehindProxy          bool
-	Dev                  bool
-	Speed                float64
-	Seed                 uint64
-	Log                  *slog.Logger
-}
-
-// isLoopback reports whether only this machine can reach the listener.
-func isLoopback(a net.Addr) bool {
-	tcp, ok := a.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
 }
