@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -107,6 +108,7 @@ func Run(t *testing.T, open func(t *testing.T) journal.Store, reopen func(t *tes
 	t.Run("report and orphan", s.reportAndOrphan)
 	t.Run("visit", s.visit)
 	t.Run("brought report", s.brought)
+	t.Run("waiting", s.waiting)
 	t.Run("concurrent", s.concurrent)
 	t.Run("one winner", s.oneWinner)
 	t.Run("register", s.register)
@@ -465,9 +467,7 @@ func Visit(id table.VisitID, site txn.SiteID, tid txn.TID, at time.Time) []journ
 		}}
 	}
 	paid := []table.PaymentID{"0d7f2a44-6a52-4c0c-9a1e-5f5b6a3e9c01", "5b1f0c36-83f5-4a56-8a83-0f8f1e2f7a02"}
-	var v table.Visit
-	var out []journal.Append
-	for _, events := range [][]table.Event{
+	return visited(at, [][]table.Event{
 		{table.Opened{ID: id, Site: string(site), TID: string(tid), Waiter: "3", At: at}},
 		{table.LockIntended{Table: "12", At: later(5)}},
 		{table.LockConfirmed{Amount: 4550, Currency: money.GBP, At: later(6)}},
@@ -480,12 +480,16 @@ func Visit(id table.VisitID, site txn.SiteID, tid txn.TID, at time.Time) []journ
 		{table.Queued{Notice: table.TableUnlock, At: later(56)}},
 		{table.Delivered{N: 1, At: later(57)}},
 		{table.Delivered{N: 2, At: later(58)}},
-	} {
-		a := journal.Append{Stream: journal.Stream(id)}
-		if len(out) > 0 {
-			last := out[len(out)-1]
-			a.Expect = last.Expect + len(last.Records)
-		}
+	})
+}
+
+// visited returns the appends of a visit, one for each group of events.
+func visited(at time.Time, groups [][]table.Event) []journal.Append {
+	var v table.Visit
+	var out []journal.Append
+	n := 0
+	for _, events := range groups {
+		a := journal.Append{Expect: n}
 		for _, e := range events {
 			var err error
 			if v, err = table.Apply(v, e); err != nil {
@@ -493,7 +497,8 @@ func Visit(id table.VisitID, site txn.SiteID, tid txn.TID, at time.Time) []journ
 			}
 			a.Records = append(a.Records, journal.EncodeTable(e, at))
 		}
-		a.Head = journal.TableHead(v)
+		n += len(events)
+		a.Stream, a.Head = journal.Stream(v.ID), journal.TableHead(v)
 		out = append(out, a)
 	}
 	return out
@@ -573,6 +578,98 @@ func (s suite) brought(t *testing.T) {
 	got, err := journal.ReplayReport(records)
 	must(t, err)
 	diff(t, run, got)
+}
+
+// waiting: what tills are owed is found, oldest first, and nothing else is.
+func (s suite) waiting(t *testing.T) {
+	st := s.begin(t)
+	at := func(s int) time.Time { return noon.Add(time.Duration(s) * time.Second) }
+	put := func(appends ...journal.Append) {
+		t.Helper()
+		for _, a := range appends {
+			must(t, st.Append(t.Context(), a))
+		}
+	}
+	check := func(site txn.SiteID, want ...journal.Waiting) {
+		t.Helper()
+		got, err := journal.WaitingOf(t.Context(), st, site)
+		must(t, err)
+		diff(t, want, got)
+	}
+	check("")
+	put(Appends("r1", "shop", "1001", noon)[0]) // an open sale owes its till no notice
+	v1, v2 := Visit("v1", "shop", "1001", noon), Visit("v2", "bar", "1002", noon.Add(-time.Minute))
+	put(v1[:8]...)
+	check("")
+	put(v1[8:10]...)
+	put(v2[:9]...)
+
+	var run report.Run
+	brought := 0
+	bring := func(e report.Event) {
+		t.Helper()
+		var err error
+		run, err = report.Apply(run, e)
+		must(t, err)
+		put(journal.Append{Stream: "x1", Expect: brought, Head: journal.ReportHead(run), Records: []journal.Record{journal.EncodeReport(e, noon)}})
+		brought++
+	}
+	r, _ := report.New(money.GBP).Make(report.XBalance, noon)
+	bring(report.Brought{ID: "x1", Site: "shop", TID: "1003", Report: r, At: at(56)})
+
+	// It began first and owes last. Then the clock went back.
+	v3 := visited(noon, [][]table.Event{
+		{table.Opened{ID: "v3", Site: "shop", TID: "1004", At: at(-3600)}, table.LockIntended{Table: "12", At: at(60)}},
+		{table.LockConfirmed{Amount: 100, Currency: money.GBP, At: at(61)}, table.PaymentStarted{Payment: "p1", Asked: 100, At: at(62)}},
+		{table.PaymentTaken{Payment: "p1", Receipt: table.Receipt{Paid: 100}, At: at(63)}, table.Left{At: at(64)}},
+		{table.Queued{Notice: table.TransactionResponse, Payments: []table.PaymentID{"p1"}, At: at(65)}},
+		{table.Queued{Notice: table.TableUnlock, At: at(50)}},
+		{table.Delivered{N: 1, At: at(66)}},
+		{table.Delivered{N: 2, At: at(67)}},
+		{table.Requeued{N: 2, By: "anna", At: at(68)}},
+	})
+	put(v3[:5]...)
+
+	visit := func(id journal.Stream, site txn.SiteID, tid txn.TID, n int, notice table.Notice, s, resent int) journal.Waiting {
+		return journal.Waiting{
+			Stream: id, Kind: journal.VisitStream, Site: site, TID: tid, Table: "12", N: n, Notice: notice, At: at(s), Resent: resent,
+		}
+	}
+	w21 := visit("v2", "bar", "1002", 1, table.TransactionResponse, -5, 0)
+	w11 := visit("v1", "shop", "1001", 1, table.TransactionResponse, 55, 0)
+	w12 := visit("v1", "shop", "1001", 2, table.TableUnlock, 56, 0)
+	w31 := visit("v3", "shop", "1004", 1, table.TransactionResponse, 65, 0)
+	w32 := visit("v3", "shop", "1004", 2, table.TableUnlock, 65, 0)
+	x1 := journal.Waiting{Stream: "x1", Kind: journal.ReportStream, Site: "shop", TID: "1003", N: 1, Notice: journal.ReportResponse, At: at(56)}
+	check("", w21, w11, w12, x1, w31, w32)
+	check("shop", w11, w12, x1, w31, w32)
+	check("bar", w21)
+	check("none")
+
+	put(v1[10])
+	put(v3[5:]...)
+	bring(report.Delivered{At: at(70)})
+	w32.Resent = 1
+	check("shop", w12, w32)
+	put(v1[11])
+	bring(report.Requeued{By: "anna", At: at(71)})
+	x1.Resent = 1
+	check("shop", x1, w32)
+
+	// A record that cannot be read is an error that names the stream.
+	put(journal.Append{
+		Stream: "v9", Records: []journal.Record{{Kind: "table.vanished", Version: 1, At: noon, Body: []byte("{}")}},
+		Head: journal.Head{Kind: journal.VisitStream, Site: "cafe", Open: true},
+	})
+	if _, err := journal.WaitingOf(t.Context(), st, ""); err == nil || !strings.Contains(err.Error(), "v9") {
+		t.Errorf("with a stream that cannot be read: %v", err)
+	}
+	check("shop", x1, w32)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := journal.WaitingOf(ended, st, "shop"); !errors.Is(err, context.Canceled) {
+		t.Errorf("with an ended context: %v", err)
+	}
 }
 
 // standing holds what the store says of its only stream. It was open or ended

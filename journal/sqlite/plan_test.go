@@ -22,7 +22,7 @@ func TestQueryPlans(t *testing.T) {
 	now := time.Now()
 	for _, oldest := range []bool{false, true} {
 		for _, since := range []time.Time{{}, now} {
-			for _, kind := range []journal.StreamKind{"", journal.TransactionStream, journal.ReportStream} {
+			for _, kind := range []journal.StreamKind{"", journal.TransactionStream, journal.ReportStream, journal.VisitStream} {
 				for _, state := range []string{"", "finished"} {
 					for _, c := range []struct{ site, tid, want string }{
 						{"", "", "heads_accepted"}, {"shop", "", "heads_site"}, {"", "1001", "heads_tid"}, {"shop", "1001", ""},
