@@ -20,6 +20,7 @@ type Metrics struct {
 	late              prometheus.Counter
 	conflicts         prometheus.Counter
 	orphans           prometheus.Counter
+	stateSeconds      *prometheus.HistogramVec
 	takeovers         prometheus.Counter
 	takeoverLoops     prometheus.Counter
 	delivered         *prometheus.CounterVec
@@ -49,11 +50,15 @@ func NewMetrics() *Metrics {
 		late:              counter("late_outcomes_total", "Outcomes that came after TIMED_OUT had been told."),
 		conflicts:         counter("conflicting_outcomes_total", "Outcomes that contradict what was recorded before."),
 		orphans:           counter("orphan_outcomes_total", "Outcomes of requests that are not known here."),
-		takeovers:         counter("pat_takeovers_total", "Pay-At-Table connections that a newer one of the same site took over."),
-		takeoverLoops:     counter("pat_takeover_loops_total", "Takeovers beyond what a minute should see: tills push each other off."),
-		delivered:         vector("pat_notices_delivered_total", "Notices that tills have, by method.", "method"),
-		visits:            vector("visits_total", "Ends of visits at tables, by result.", "result"),
-		running:           newTally(),
+		stateSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "tillwire", Name: "state_seconds", Help: "Time that transactions of this process spent in a state, by state.",
+			Buckets: []float64{0.01, 0.1, 1, 5, 10, 20, 40, 80, 120, 200, 300},
+		}, []string{"state"}),
+		takeovers:     counter("pat_takeovers_total", "Pay-At-Table connections that a newer one of the same site took over."),
+		takeoverLoops: counter("pat_takeover_loops_total", "Takeovers beyond what a minute should see: tills push each other off."),
+		delivered:     vector("pat_notices_delivered_total", "Notices that tills have, by method.", "method"),
+		visits:        vector("visits_total", "Ends of visits at tables, by result.", "result"),
+		running:       newTally(),
 	}
 	m.runningGauge = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "tillwire", Name: "running", Help: "Transactions and reports that hold a terminal at the moment.",
@@ -64,7 +69,7 @@ func NewMetrics() *Metrics {
 func (m *Metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.sessions, m.requests, m.faults, m.outcomes, m.queries, m.deviations, m.signatureTimeouts,
-		m.late, m.conflicts, m.orphans, m.takeovers, m.takeoverLoops, m.delivered, m.visits, m.runningGauge,
+		m.late, m.conflicts, m.orphans, m.stateSeconds, m.takeovers, m.takeoverLoops, m.delivered, m.visits, m.runningGauge,
 	}
 }
 

@@ -20,6 +20,8 @@ type transaction struct {
 	call *call // the till that waits; nil when nobody does
 	done map[txn.Effect]bool
 
+	since time.Time // in this state
+
 	deadline  *time.Timer
 	signature *time.Timer
 	flush     *time.Timer
@@ -69,7 +71,7 @@ func (t *transaction) begin(ctx context.Context, accepted txn.Accepted) error {
 		}
 		return err
 	}
-	t.txn = next
+	t.become(next)
 	t.a.open(t)
 	t.limit(t.remaining())
 	// Through the mailbox: a cancel that came during the append is seen first.
@@ -114,6 +116,17 @@ func (t *transaction) remaining() time.Duration {
 
 func (t *transaction) limit(d time.Duration) { t.deadline = t.a.after(d, t.timedOut) }
 
+// become takes the next state, and counts the time in the one before.
+func (t *transaction) become(next txn.Transaction) {
+	if now := time.Now(); next.State != t.txn.State {
+		if t.txn.State != "" {
+			t.a.g.metrics.stateSeconds.WithLabelValues(string(t.txn.State)).Observe(now.Sub(t.since).Seconds())
+		}
+		t.since = now
+	}
+	t.txn = next
+}
+
 // note applies an event that need not be on disk before the next step. It
 // reports whether the event was legal.
 func (t *transaction) note(e txn.Event) bool {
@@ -122,7 +135,7 @@ func (t *transaction) note(e txn.Event) bool {
 		t.a.g.log.Warn("event refused", "error", err)
 		return false
 	}
-	t.txn = next
+	t.become(next)
 	now := time.Now().UTC()
 	t.led.note(func() journal.Record { return journal.EncodeTxn(e, now) })
 	if t.flush == nil {
@@ -182,7 +195,7 @@ func (t *transaction) record(e txn.Event) error {
 		t.conflicted(err)
 		return err
 	}
-	t.txn = next
+	t.become(next)
 	return nil
 }
 
@@ -681,7 +694,7 @@ func (t *transaction) end(e txn.Event, f *fault) {
 		t.conflicted(err)
 		return
 	}
-	t.txn = next
+	t.become(next)
 	t.finish(fresh, f)
 }
 
