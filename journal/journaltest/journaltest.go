@@ -453,9 +453,9 @@ func (s suite) reportAndOrphan(t *testing.T) {
 	sound(t, st, 2, 3)
 }
 
-// Visit returns a whole visit to table 12 as the gateway writes one: listed,
-// asked for, locked for 45.50, paid by two cards, told and unlocked. The last
-// two appends are the deliveries.
+// Visit returns a whole visit to table 12 as the gateway writes one: picked,
+// locked for 45.50, bill printed, paid by two cards, told and unlocked. The
+// last two appends are the deliveries.
 func Visit(id table.VisitID, site txn.SiteID, tid txn.TID, at time.Time) []journal.Append {
 	later := func(s int) time.Time { return at.Add(time.Duration(s) * time.Second) }
 	taken := func(p table.PaymentID, s int) table.Event {
@@ -468,8 +468,7 @@ func Visit(id table.VisitID, site txn.SiteID, tid txn.TID, at time.Time) []journ
 	}
 	paid := []table.PaymentID{"0d7f2a44-6a52-4c0c-9a1e-5f5b6a3e9c01", "5b1f0c36-83f5-4a56-8a83-0f8f1e2f7a02"}
 	return visited(at, [][]table.Event{
-		{table.Opened{ID: id, Site: string(site), TID: string(tid), Waiter: "3", At: at}},
-		{table.LockIntended{Table: "12", At: later(5)}},
+		{table.Opened{ID: id, Site: string(site), TID: string(tid), Waiter: "3", At: at}, table.LockIntended{Table: "12", At: later(5)}},
 		{table.LockConfirmed{Amount: 4550, Currency: money.GBP, At: later(6)}},
 		{table.BillWanted{At: later(8)}, table.BillAnswered{At: later(9)}},
 		{table.PaymentStarted{Payment: paid[0], Asked: 2275, At: later(20)}},
@@ -513,7 +512,7 @@ func (s suite) visit(t *testing.T) {
 		Stream: "v1", Kind: journal.VisitStream, Site: "shop", TID: "1001", Type: "VISIT", Open: true, AcceptedAt: noon,
 	}
 	for i, state := range []table.State{
-		table.Listing, table.Locking, table.Locked, table.Locked, table.Paying, table.Paying, table.Paying, table.Paying,
+		table.Locking, table.Locked, table.Locked, table.Paying, table.Paying, table.Paying, table.Paying,
 		table.Settled, table.Unlocked, table.Unlocked, table.Unlocked,
 	} {
 		must(t, st.Append(t.Context(), all[i]))
@@ -599,10 +598,10 @@ func (s suite) waiting(t *testing.T) {
 	check("")
 	put(Appends("r1", "shop", "1001", noon)[0]) // an open sale owes its till no notice
 	v1, v2 := Visit("v1", "shop", "1001", noon), Visit("v2", "bar", "1002", noon.Add(-time.Minute))
-	put(v1[:8]...)
+	put(v1[:7]...)
 	check("")
-	put(v1[8:10]...)
-	put(v2[:9]...)
+	put(v1[7:9]...)
+	put(v2[:8]...)
 
 	var run report.Run
 	brought := 0
@@ -646,12 +645,12 @@ func (s suite) waiting(t *testing.T) {
 	check("bar", w21)
 	check("none")
 
-	put(v1[10])
+	put(v1[9])
 	put(v3[5:]...)
 	bring(report.Delivered{At: at(70)})
 	w32.Resent = 1
 	check("shop", w12, w32)
-	put(v1[11])
+	put(v1[10])
 	bring(report.Requeued{By: "anna", At: at(71)})
 	x1.Resent = 1
 	check("shop", x1, w32)
