@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tillwire/tillwire/journal"
@@ -24,6 +25,7 @@ type outbox struct {
 // A notice is one message that a till is owed until it is delivered.
 type notice struct {
 	queue   string
+	at      time.Time // when it came to be owed
 	method  string
 	message func() wire.Message
 	// delivered is called once, under the switchboard's lock; it passes the word
@@ -39,11 +41,18 @@ const resendAfter = 30 * time.Second
 
 func newOutbox() outbox { return outbox{queues: map[string][]*notice{}} }
 
-// owe puts a notice at the end of its queue.
+// owe puts a notice into its queue, behind those that came to be owed before
+// it: after a restart visits to one table by several terminals are taken up in
+// any order.
 func (b *switchboard) owe(n *notice) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.box.queues[n.queue] = append(b.box.queues[n.queue], n)
+	q := b.box.queues[n.queue]
+	i := len(q)
+	for i > 0 && q[i-1].at.After(n.at) && !q[i-1].flying {
+		i--
+	}
+	b.box.queues[n.queue] = slices.Insert(q, i, n)
 	b.box.next(b, n.queue)
 }
 

@@ -56,7 +56,7 @@ func (a *actor) brought(id txn.RequestID, count int) *broughtReport {
 func (b *broughtReport) owe() {
 	zone, rep := b.a.site.settings.Load().zone, *b.state.Report
 	b.a.site.board.owe(&notice{
-		queue: "reports of " + string(b.a.tid), method: wire.MethodReportResponse,
+		queue: "reports of " + string(b.a.tid), at: b.state.At, method: wire.MethodReportResponse,
 		message:   func() wire.Message { return wireReport(b.a.tid, rep, zone) },
 		delivered: func() { b.a.do(b.delivered) },
 	})

@@ -358,7 +358,7 @@ func (v *visit) deliver() {
 
 func (v *visit) owe(e table.Entry) {
 	n := &notice{
-		queue: "table " + string(v.state.Table), method: wire.MethodTableUnlock,
+		queue: "table " + string(v.state.Table), at: e.At, method: wire.MethodTableUnlock,
 		delivered: func() { v.a.do(func() { v.delivered(e.N) }) },
 	}
 	state := v.state
