@@ -28,6 +28,7 @@ func requestOf(kind txn.Type, r wire.PerformTransactionRequest) txn.Request {
 		out.Amount = 0
 	case txn.Completion:
 		out.AuthCode, out.PreAuthorisedTotal = r.AuthCode, r.AmountPreAuthorisedTotal
+	default: // as asked
 	}
 	return out
 }

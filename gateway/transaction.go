@@ -316,6 +316,7 @@ func (t *transaction) tell(n txn.Notification) {
 	case txn.UnableToCancel:
 		t.refused = true
 		t.replyCancels(false)
+	default: // only shown
 	}
 }
 
@@ -324,6 +325,7 @@ func (t *transaction) notified(n txn.Notification) {
 	switch n {
 	case txn.TransactionStarted, txn.TransactionFinished, txn.AttemptingCancel:
 		return // the gateway's own to say
+	default:
 	}
 	if (n == txn.Cancelling || n == txn.UnableToCancel) && (!t.cancelling || t.refused) {
 		return // nobody asked, or it was said already
