@@ -48,7 +48,7 @@ type (
 		Why string
 		At  time.Time
 	}
-	// BillWanted: the waiter wants the bill.
+	// BillWanted: the waiter wants the bill, for the first time or again.
 	BillWanted struct{ At time.Time }
 	// BillAnswered: the terminal has it, or knows that it gets none.
 	BillAnswered struct{ At time.Time }
@@ -59,13 +59,16 @@ type (
 		Asked   money.Minor
 		At      time.Time
 	}
-	// PaymentTaken: the terminal's word that money moved.
+	// PaymentTaken: the terminal's word that money moved. It is heard whenever
+	// it comes, also about a payment that was thought not taken, or that nobody
+	// announced, and after the end of the visit.
 	PaymentTaken struct {
 		Payment PaymentID
 		Receipt Receipt
 		At      time.Time
 	}
-	// PaymentNotTaken: the terminal's word that none did.
+	// PaymentNotTaken: the terminal's word that none did. About a payment that
+	// counts as taken it is a conflict.
 	PaymentNotTaken struct {
 		Payment PaymentID
 		At      time.Time
@@ -74,7 +77,7 @@ type (
 	PaymentResolved struct {
 		Payment PaymentID
 		Taken   bool
-		Receipt Receipt // when taken: the amounts at least
+		Receipt Receipt // when taken: the amounts at least, no more than was asked
 		By      string
 		At      time.Time
 	}
@@ -83,7 +86,8 @@ type (
 		Why string
 		At  time.Time
 	}
-	// TerminalLost: the link is gone, or the gateway began anew.
+	// TerminalLost: the link is gone, or the gateway began anew. Of a lock that
+	// is being asked for it decides nothing.
 	TerminalLost struct{ At time.Time }
 	// TerminalBack: the terminal is there again and knows the visit.
 	TerminalBack struct{ At time.Time }
@@ -98,7 +102,8 @@ type (
 		N  int
 		At time.Time
 	}
-	// Requeued: an operator had a delivered notice sent anew.
+	// Requeued: a delivered notice is to be sent anew, because an operator wants
+	// it, or because the till locked the table after its unlock was delivered.
 	Requeued struct {
 		N  int
 		By string
@@ -151,6 +156,9 @@ func Apply(v Visit, e Event) (Visit, error) {
 			v.ID, v.Site, v.TID, v.Waiter, v.At = e.ID, e.Site, e.TID, e.Waiter, e.At
 		}, begin)
 	case LockIntended:
+		if e.Table == "" {
+			break // it could not be unlocked by name
+		}
 		return v.move(e, Locking, func(v *Visit) { v.Table, v.Asked, v.LockedAt = e.Table, true, e.At }, Listing)
 	case LockConfirmed:
 		if e.Amount <= 0 {
@@ -164,25 +172,24 @@ func Apply(v Visit, e Event) (Visit, error) {
 	case NotAsked:
 		return v.move(e, Refused, func(v *Visit) { v.Asked, v.Why = false, e.Why }, Listing, Locking)
 	case BillWanted:
-		return v.move(e, Printing, nil, Locked)
+		if _, open := v.OpenPayment(); open {
+			break
+		}
+		return v.move(e, Printing, nil, Locked, Printing, Paying)
 	case BillAnswered:
-		return v.move(e, Locked, nil, Printing)
+		to := Locked
+		if len(v.Payments) > 0 {
+			to = Paying
+		}
+		return v.move(e, to, nil, Printing)
 	case PaymentStarted:
 		return v.startPayment(e)
 	case PaymentTaken:
-		return v.endPayment(e, e.Payment, func(p *Payment) { p.State, p.Receipt = Taken, e.Receipt })
+		return v.take(e)
 	case PaymentNotTaken:
-		return v.endPayment(e, e.Payment, func(p *Payment) { p.State = NotTaken })
+		return v.takeNot(e)
 	case PaymentResolved:
-		if v.State != Unresolved {
-			break
-		}
-		return v.endPayment(e, e.Payment, func(p *Payment) {
-			p.By, p.State = e.By, NotTaken
-			if e.Taken {
-				p.State, p.Receipt = Taken, e.Receipt
-			}
-		})
+		return v.resolve(e)
 	case Left:
 		return v.leave(e)
 	case TerminalLost:
@@ -205,30 +212,102 @@ func Apply(v Visit, e Event) (Visit, error) {
 // for nothing, or for more than is left.
 func (v Visit) startPayment(e PaymentStarted) (Visit, error) {
 	_, open := v.OpenPayment()
-	used := slices.ContainsFunc(v.Payments, func(p Payment) bool { return p.ID == e.Payment })
-	if open || used || v.Lost || e.Payment == "" || e.Asked <= 0 || e.Asked > v.Balance() {
+	if open || v.find(e.Payment) >= 0 || v.Lost || e.Payment == "" || e.Asked <= 0 || e.Asked > v.Balance() {
 		return v, &IllegalMove{v.ID, v.State, e}
 	}
 	return v.move(e, Paying, func(v *Visit) {
 		v.Payments = append(slices.Clone(v.Payments), Payment{ID: e.Payment, State: Open, Asked: e.Asked})
-	}, Locked, Paying)
+	}, Locked, Printing, Paying)
 }
 
-// endPayment records what became of a payment. What an unresolved visit learns
-// brings it to its end: the terminal took nothing more since it was lost.
-func (v Visit) endPayment(e Event, id PaymentID, change func(*Payment)) (Visit, error) {
-	i := slices.IndexFunc(v.Payments, func(p Payment) bool { return p.ID == id && p.State == Open })
+// take records that money moved. Wherever it can still be told to the till it
+// is: a terminal's word for money is refused only where nothing was locked, or
+// where it says nothing new.
+func (v Visit) take(e PaymentTaken) (Visit, error) {
+	i, p := v.find(e.Payment), Payment{ID: e.Payment}
+	if i >= 0 {
+		p = v.Payments[i]
+	}
+	same := p.Receipt.amounts() == e.Receipt.amounts()
+	switch {
+	case e.Payment == "" || !e.Receipt.moved():
+		return v, &IllegalMove{v.ID, v.State, e}
+	case p.State != Taken: // open, thought not taken, or not announced
+		if p.State == NotTaken {
+			p.Conflict = &Word{By: p.By}
+		}
+		p.State, p.Receipt, p.By = Taken, e.Receipt, ""
+	case p.By != "" && same: // an operator was right; the terminal knows more
+		p.Receipt, p.By = e.Receipt, ""
+	case p.Conflict == nil && !same:
+		p.Conflict = &Word{Taken: true, Receipt: e.Receipt}
+	default:
+		return v, &IllegalMove{v.ID, v.State, e}
+	}
+	return v.endPayment(e, i, p)
+}
+
+// takeNot records that no money moved.
+func (v Visit) takeNot(e PaymentNotTaken) (Visit, error) {
+	i := v.find(e.Payment)
 	if i < 0 {
 		return v, &IllegalMove{v.ID, v.State, e}
 	}
-	to := v.State
-	if to == Unresolved {
-		to = Settled
+	p := v.Payments[i]
+	switch {
+	case p.State == Open:
+		p.State = NotTaken
+	case p.State == Taken && p.Conflict == nil:
+		p.Conflict = &Word{}
+	default:
+		return v, &IllegalMove{v.ID, v.State, e}
 	}
-	return v.move(e, to, func(v *Visit) {
-		v.Payments = slices.Clone(v.Payments)
-		change(&v.Payments[i])
-	}, Paying, Unresolved)
+	return v.endPayment(e, i, p)
+}
+
+// resolve records an operator's word. Unlike a terminal's it can be refused for
+// its amounts, and said again.
+func (v Visit) resolve(e PaymentResolved) (Visit, error) {
+	i := v.find(e.Payment)
+	if i < 0 || v.State != Unresolved || v.Payments[i].State != Open {
+		return v, &IllegalMove{v.ID, v.State, e}
+	}
+	p := v.Payments[i]
+	p.State, p.By = NotTaken, e.By
+	if e.Taken {
+		if !e.Receipt.moved() || e.Receipt.Paid > p.Asked {
+			return v, &IllegalMove{v.ID, v.State, e}
+		}
+		p.State, p.Receipt = Taken, e.Receipt
+	}
+	return v.endPayment(e, i, p)
+}
+
+// endPayment puts p in the place i, or behind the last if i is none. What an
+// unresolved visit learns of its open payment brings it to its end: the
+// terminal took nothing more since it was lost.
+func (v Visit) endPayment(e Event, i int, p Payment) (Visit, error) {
+	if v.Due == 0 { // nothing was locked, so there is nothing to be paid
+		return v, &IllegalMove{v.ID, v.State, e}
+	}
+	to, payments := v.State, slices.Clone(v.Payments)
+	if i < 0 {
+		payments = append(payments, p)
+	} else {
+		payments[i] = p
+	}
+	switch _, open := openOf(payments); {
+	case to == Unresolved && !open:
+		to = Settled
+	case to == Locked:
+		to = Paying
+	}
+	return v.move(e, to, func(v *Visit) { v.Payments = payments }, Locked, Printing, Paying, Unresolved, Settled, Unlocked)
+}
+
+// find returns the place of a payment, -1 if there is none.
+func (v Visit) find(id PaymentID) int {
+	return slices.IndexFunc(v.Payments, func(p Payment) bool { return p.ID == id })
 }
 
 // leave ends the paying. With a payment open it cannot be: that one may be
@@ -249,7 +328,11 @@ func (v Visit) lose(e TerminalLost) (Visit, error) {
 	if _, open := v.OpenPayment(); open {
 		to = Unresolved
 	}
-	return v.move(e, to, func(v *Visit) { v.Lost = true }, Listing, Locking, Locked, Printing, Paying, Unresolved, Settled)
+	return v.move(e, to, func(v *Visit) {
+		if !v.Lost {
+			v.Lost, v.LostAt = true, e.At
+		}
+	}, Listing, Locking, Locked, Printing, Paying, Unresolved, Settled)
 }
 
 // back takes up a visit whose terminal is there again.
@@ -258,14 +341,14 @@ func (v Visit) back(e TerminalBack) (Visit, error) {
 	if to == Unresolved {
 		to = Paying // the payment is open still, and its end will be told
 	}
-	return v.move(e, to, func(v *Visit) { v.Lost = false }, Listing, Locking, Locked, Printing, Paying, Unresolved, Settled)
+	return v.move(e, to, func(v *Visit) { v.Lost, v.LostAt = false, time.Time{} }, Listing, Locking, Locked, Printing, Paying, Unresolved, Settled)
 }
 
 // queue puts a notice into the outbox: each payment that took money once, and
-// the unlock last of all and once.
+// the unlock once, behind all that is known by then.
 func (v Visit) queue(e Queued) (Visit, error) {
 	illegal := &IllegalMove{v.ID, v.State, e}
-	entry := Entry{N: len(v.Outbox) + 1, Notice: e.Notice, Payments: e.Payments, At: e.At}
+	entry := Entry{N: len(v.Outbox) + 1, Notice: e.Notice, Payments: slices.Clone(e.Payments), At: e.At}
 	switch e.Notice {
 	case TransactionResponse:
 		if len(e.Payments) == 0 {
@@ -281,7 +364,7 @@ func (v Visit) queue(e Queued) (Visit, error) {
 		}
 		return v.move(e, v.State, func(v *Visit) {
 			v.Payments, v.Outbox = payments, append(slices.Clone(v.Outbox), entry)
-		}, Unresolved, Settled)
+		}, Unresolved, Settled, Unlocked)
 	case TableUnlock:
 		if len(v.Unreported()) > 0 || !v.Asked {
 			return v, illegal

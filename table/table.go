@@ -4,8 +4,9 @@
 //
 // Two things cannot be lost by its rules. A visit that took money does not end
 // without its payments in the outbox, and a visit that asked for a lock does
-// not end without its unlock there. The outbox is part of the visit: what waits
-// in it is what Outbox returns.
+// not end without its unlock there. Money that is learned of after the end gets
+// a notice of its own, behind the unlock. The outbox is part of the visit: what
+// waits in it are the entries of Outbox that are not delivered.
 package table
 
 import (
@@ -36,7 +37,7 @@ const (
 	Listing    State = "listing"    // the waiter chooses a table; nothing is owed
 	Locking    State = "locking"    // the till is asked for the lock; the till moves next
 	Locked     State = "locked"     // the table is the waiter's; the waiter moves next
-	Printing   State = "printing"   // the till is asked for the bill; the till moves next
+	Printing   State = "printing"   // the till is asked for the bill; the till moves next, or the waiter goes on without
 	Paying     State = "paying"     // a payment has been begun in this visit; the cardholder or waiter moves next
 	Unresolved State = "unresolved" // the terminal was lost with a payment open; ask it, never guess
 	Settled    State = "settled"    // nothing more is paid; the gateway reports and unlocks
@@ -66,7 +67,8 @@ const (
 type Payment struct {
 	ID    PaymentID
 	State PaymentState
-	// Asked is what the card was to pay towards the bill, in minor units.
+	// Asked is what the card was to pay towards the bill, in minor units. It is 0
+	// when the terminal never said that it began, only that it took money.
 	Asked money.Minor
 	// Receipt is what the terminal told; meaningful once Taken.
 	Receipt Receipt
@@ -74,6 +76,17 @@ type Payment struct {
 	Queued bool
 	// By says who resolved it when it was not the terminal.
 	By string
+	// Conflict is the word that does not count, where two words on the payment
+	// differ: money that moved counts over none that did, and else the first
+	// word, for the till may have been told. It is for people to look at.
+	Conflict *Word
+}
+
+// A Word is what somebody said became of a payment.
+type Word struct {
+	Taken   bool
+	Receipt Receipt // when taken
+	By      string  // empty for the terminal
 }
 
 // A Receipt is what a terminal tells of a payment that took money (the
@@ -99,6 +112,14 @@ type Receipt struct {
 	Receipts      receipt.Copies
 }
 
+// amounts gives r without what does not change money.
+func (r Receipt) amounts() [3]money.Minor { return [...]money.Minor{r.Paid, r.Cashback, r.Gratuity} }
+
+// moved reports whether r can be the receipt of a payment that took money.
+func (r Receipt) moved() bool {
+	return min(r.Paid, r.Cashback, r.Gratuity) >= 0 && max(r.Paid, r.Cashback, r.Gratuity) > 0
+}
+
 // A Notice is a message that the till is owed.
 type Notice string
 
@@ -115,7 +136,7 @@ type Entry struct {
 	Payments  []PaymentID // of a transactionResponse
 	At        time.Time   // when it was put there
 	Delivered bool
-	Resent    int // how often an operator had it sent anew
+	Resent    int // how often it was sent anew after it had been delivered
 }
 
 // A Visit is the state of one visit; its zero value is one that has not begun.
@@ -138,11 +159,13 @@ type Visit struct {
 
 	Payments []Payment
 	Outbox   []Entry
-	Lost     bool // the terminal is away
+	Lost     bool      // the terminal is away
+	LostAt   time.Time // since when, while it is
 	At       time.Time
 }
 
-// Balance is what is left of the bill.
+// Balance is what is left of the bill, never less than 0: should terminals have
+// taken more than was owed, nothing is left.
 func (v Visit) Balance() money.Minor {
 	left := v.Due
 	for _, p := range v.Payments {
@@ -150,12 +173,14 @@ func (v Visit) Balance() money.Minor {
 			left -= p.Receipt.Paid
 		}
 	}
-	return left
+	return max(left, 0)
 }
 
 // OpenPayment returns the payment that is open, if any. There is at most one.
-func (v Visit) OpenPayment() (Payment, bool) {
-	for _, p := range v.Payments {
+func (v Visit) OpenPayment() (Payment, bool) { return openOf(v.Payments) }
+
+func openOf(payments []Payment) (Payment, bool) {
+	for _, p := range payments {
 		if p.State == Open {
 			return p, true
 		}
@@ -184,5 +209,5 @@ func (v Visit) Owes() bool {
 }
 
 // Done reports whether the visit needs nobody any more: it has ended and the
-// till has all that it is owed.
-func (v Visit) Done() bool { return v.State.Ended() && !v.Owes() }
+// till has all that it is owed. Money that is learned of later undoes it.
+func (v Visit) Done() bool { return v.State.Ended() && !v.Owes() && len(v.Unreported()) == 0 }
