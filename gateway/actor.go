@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
 )
@@ -255,11 +256,7 @@ func (a *actor) event(e terminal.Event) {
 	case terminal.Ended:
 		a.ended(e.ID, e.Outcome)
 	case terminal.Reported:
-		if r, ok := a.works[e.ID].(*reportRun); ok {
-			r.made(e.Report)
-			return
-		}
-		a.toldAgain(e.ID, func(ctx context.Context) error { return a.g.keepReport(ctx, a, e.ID, e.Report) })
+		a.reported(e.ID, e.Report)
 	case terminal.WentAway:
 		link, term := a.link, a.term
 		a.lost()
@@ -283,6 +280,15 @@ func (a *actor) ended(id txn.RequestID, o txn.Outcome) {
 		return
 	}
 	a.toldAgain(id, func(ctx context.Context) error { return a.g.keepOutcome(ctx, a, id, o) })
+}
+
+// reported is a report by the terminal's word.
+func (a *actor) reported(id txn.RequestID, rep report.Report) {
+	if r, ok := a.works[id].(*reportRun); ok {
+		r.made(rep)
+		return
+	}
+	a.toldAgain(id, func(ctx context.Context) error { return a.g.keepReport(ctx, a, id, rep) })
 }
 
 // cameBack takes a terminal that was away into use again, and asks it.

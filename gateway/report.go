@@ -135,6 +135,9 @@ func (r *reportRun) startAnswered(err error) {
 
 // failed ends the report without one.
 func (r *reportRun) failed(reason string, f *fault) {
+	if r.run.State == report.Finished {
+		return
+	}
 	err := r.recordGaveUp()
 	if err == nil {
 		err = r.record(r.a.g.ctx, report.NotMade{Reason: reason, At: time.Now().UTC()})
@@ -166,7 +169,7 @@ func (r *reportRun) made(rep report.Report) {
 		err = r.record(r.a.g.ctx, report.Made{Report: rep, At: time.Now().UTC()})
 	}
 	if err != nil {
-		r.recordLater(err, func() { r.made(rep) })
+		r.recordLater(err, func() { r.a.reported(r.requestID(), rep) })
 		return
 	}
 	r.closed()
@@ -193,11 +196,7 @@ func (r *reportRun) recordLater(err error, again func()) {
 	}
 	r.a.g.log.Error("a report could not be recorded yet", "request", r.run.ID, "error", err)
 	r.conflicted(err)
-	r.a.after(recordAgain, func() {
-		if r.run.State != report.Finished {
-			again()
-		}
-	})
+	r.a.after(recordAgain, again)
 }
 
 func (r *reportRun) closed() {
@@ -264,6 +263,9 @@ func (r *reportRun) timedOut() {
 }
 
 func (r *reportRun) gaveUpLater() {
+	if r.run.State == report.Finished {
+		return
+	}
 	if err := r.recordGaveUp(); err != nil {
 		r.recordLater(err, r.gaveUpLater)
 	}

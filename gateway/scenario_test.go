@@ -87,17 +87,22 @@ type world struct {
 	authCode string // the last that a till was told
 }
 
+// validator is made once: that takes longer than most tests.
+var validator = sync.OnceValue(func() *schema.Validator {
+	v, err := schema.New(spec.Default())
+	if err != nil {
+		panic(err)
+	}
+	return v
+})
+
 var authCode = regexp.MustCompile(`"authCode":"([^"]+)"`)
 
 const demoKey = "demo"
 
 func newWorld(t *testing.T, store journal.Store, o sim.Options) *world {
 	t.Helper()
-	w := &world{t: t, store: store, tills: map[string]*till{}}
-	var err error
-	if w.check, err = schema.New(spec.Default()); err != nil {
-		t.Fatal(err)
-	}
+	w := &world{t: t, store: store, tills: map[string]*till{}, check: validator()}
 	ctx := t.Context()
 	if _, err := gateway.FindSite(ctx, store, "demo"); err != nil {
 		if err := gateway.AddSite(ctx, store, journal.Site{ID: "demo", TimeZone: "UTC", Simulated: "DEMO"}); err != nil {
@@ -108,6 +113,7 @@ func newWorld(t *testing.T, store journal.Store, o sim.Options) *world {
 		}
 	}
 	o.Zone = time.UTC
+	var err error
 	if w.park, err = sim.Open(o); err != nil {
 		t.Fatal(err)
 	}

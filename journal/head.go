@@ -18,7 +18,7 @@ func TxnHead(t txn.Transaction) Head {
 		State: string(t.State), Told: string(t.Told), Type: string(t.Request.Type),
 		Open:  t.State != txn.Finished || t.Told == txn.ToldNothing,
 		Minor: int64(t.Request.Total()), Currency: string(t.Request.Currency),
-		Counts:     !t.DispatchedAt.IsZero() && (t.NotRun == "" || t.Told != txn.ToldError),
+		Counts:     !t.DispatchedAt.IsZero() && (t.NotRun == "" || t.Told != txn.ToldError || t.Conflict != nil),
 		AcceptedAt: utc(t.AcceptedAt), DispatchedAt: utc(t.DispatchedAt),
 	}
 	if truth := t.Truth(); truth != nil {

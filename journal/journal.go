@@ -66,7 +66,8 @@ type Head struct {
 	Currency string
 
 	// Counts says that the stream may be what `duplicate` names: dispatched,
-	// and not answered with an error.
+	// and not answered with an error, unless the terminal said afterwards that it
+	// ran all the same.
 	Counts bool
 
 	RequestKey   string    // the site's idempotency key; empty when none
