@@ -46,10 +46,10 @@ type Effort struct {
 	Demos        int           // demonstrations
 }
 
-// Full is the effort for figures to keep; it takes some three minutes.
+// Full is the effort for figures to keep; it takes some five minutes.
 func Full() Effort {
 	return Effort{
-		Rounds: 9, Samples: 500, Window: time.Second, InFlight: []int{1, 16, 128},
+		Rounds: 7, Samples: 500, Window: time.Second, InFlight: []int{1, 16, 128},
 		Connections: 10_000, MemoryRounds: 3, Demos: 5,
 	}
 }

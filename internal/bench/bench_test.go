@@ -64,7 +64,10 @@ func TestRun(t *testing.T) {
 			"1 in flight: on disk / in memory", "1 in flight, 2 ms a sync: on disk / the smaller bound",
 			"3 in flight: on disk / in memory", "3 in flight, 2 ms a sync: on disk / the smaller bound",
 		},
-		CPU:    {"1 in flight: a sale / its frames", "3 in flight: a sale / its frames"},
+		CPU: {
+			"1 in flight: a sale / its frames", "1 in flight: a sale / its frames echoed",
+			"3 in flight: a sale / its frames", "3 in flight: a sale / its frames echoed",
+		},
 		Memory: {"60 connections: the gateway / the bare library"},
 		Demo:   {"one demonstration"},
 	}

@@ -82,12 +82,13 @@ func (b *bench) cpu(ctx context.Context) (Group, error) {
 	g := Group{
 		Meaning: "The processor's time, of this whole process, for a sale through the gateway with its journal on disk, over that for sending and reading " +
 			"frames of the same bytes, in the same directions and as many, with the bare WebSocket library. Tills are in the process on both " +
-			"sides; frames go one by one, the next when the till has read the one before; the terminals are played.",
+			"sides; frames go one by one, the next when the till has read the one before; the terminals are played. For information also over " +
+			"echoing each of these frames, which is twice as many on the way.",
 		Notes: []string{fmt.Sprintf("A sale has %d frames, 1 to the gateway and %d to the till, of %d bytes in all; the result alone has %d.",
 			len(said), len(said)-1, bytes, len(said[len(said)-1]))},
 	}
 	for _, n := range b.InFlight {
-		var disk, ram, bare []float64
+		var disk, ram, bare, echo []float64
 		for round := range b.Rounds {
 			b.say("cpu: %d in flight, round %d of %d", n, round+1, b.Rounds)
 			store, err := b.disk(0)
@@ -101,6 +102,7 @@ func (b *bench) cpu(ctx context.Context) (Group, error) {
 				{func() (rate, error) { return b.sellPaced(ctx, store, n) }, &disk},
 				{func() (rate, error) { return b.sellPaced(ctx, memory.New(), n) }, &ram},
 				{func() (rate, error) { return b.talkBare(ctx, said, n) }, &bare},
+				{func() (rate, error) { return b.echoBare(ctx, said, n) }, &echo},
 			} {
 				r, err := side.run()
 				if err != nil {
@@ -120,7 +122,10 @@ func (b *bench) cpu(ctx context.Context) (Group, error) {
 		if n == slices.Max(b.InFlight) {
 			f = f.atMost(2.5)
 		}
-		g.Figures = append(g.Figures, f)
+		g.Figures = append(g.Figures, f, Figure{
+			Case: fmt.Sprintf("%d in flight: a sale / its frames echoed", n), Figure: spread(ratios(disk, echo)),
+			Values: []Value{{"its frames, each out and back", "µs", spread(echo)}},
+		})
 	}
 	return g, nil
 }
@@ -214,4 +219,30 @@ func (b *bench) talkBare(ctx context.Context, said [][]byte, n int) (r rate, err
 	mu.Lock()
 	defer mu.Unlock()
 	return r, errors.Join(derr, err)
+}
+
+// echoBare has the same tills send the frames of a sale to a server that sends
+// each back.
+func (b *bench) echoBare(ctx context.Context, said [][]byte, n int) (rate, error) {
+	lanes := make([]*lane, n)
+	for i := range lanes {
+		lanes[i] = &lane{}
+		for _, f := range said {
+			lanes[i].echoed = append(lanes[i].echoed, frameFor(i, f))
+		}
+		lanes[i].request = lanes[i].echoed[0]
+	}
+	server, err := openBare(func(e *end) {
+		for {
+			frame, err := e.read()
+			if err != nil || e.write(frame) != nil {
+				return // the till has gone
+			}
+		}
+	})
+	if err != nil {
+		return rate{}, err
+	}
+	defer server.close()
+	return drive(ctx, server.url(), lanes, b.Window)
 }

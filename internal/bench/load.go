@@ -18,6 +18,10 @@ type lane struct {
 	request []byte
 	// read is called for each frame but the last two of a sale; nil does nothing.
 	read func()
+	// echoed, if there are any, are sent one by one to a server that sends each
+	// back. All of them count as a sale.
+	echoed [][]byte
+	at     int // the one that is out
 }
 
 // mostTills is how many connections share the lanes of one load.
@@ -141,6 +145,18 @@ func (l *load) sell(e *end, i, n int) error {
 		}
 		ln := l.lanes[at]
 		switch {
+		case ln.echoed != nil:
+			ln.at = (ln.at + 1) % len(ln.echoed)
+			if ln.at == 0 {
+				l.sold.Add(1)
+				if l.over.Load() {
+					active--
+					continue
+				}
+			}
+			if err := e.write(ln.echoed[ln.at]); err != nil {
+				return err
+			}
 		case isResult(frame):
 			if !isSuccess(frame) {
 				return fmt.Errorf("a sale failed: %s", frame)

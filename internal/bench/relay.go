@@ -80,7 +80,7 @@ func (h *hop) close() {
 	}
 }
 
-// notePerSale is how many notifications are timed in one sale: as many as one
+// notesPerSale is how many notifications are timed in one sale: as many as one
 // by chip and PIN has.
 const notesPerSale = 8
 

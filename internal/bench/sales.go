@@ -23,8 +23,8 @@ import (
 // slowSync is added to each sync where a slower disk is measured.
 const slowSync = 2 * time.Millisecond
 
-// atOnce are machines that say their whole sale before Start returns, and lanes
-// whose amounts the seed decides.
+// atOnce returns lanes whose amounts the seed decides, for machines that say
+// their whole sale at once.
 func (b *bench) atOnce(n int) []*lane {
 	amounts := mathrand.New(mathrand.NewPCG(b.Seed, 0))
 	lanes := make([]*lane, n)
