@@ -142,7 +142,9 @@ func (t *Ticket) read(q url.Values) error {
 		}
 	}
 	t.final = q.Has("final-pos-receipt-request") || q.Has("final-pos-receipt")
-	t.caller.SoftwareHouse, t.caller.Installer = q.Get("software-house-id"), q.Get("installer-id")
+	// Cloned, because a piece of the URI would hold all of it, key included, in
+	// memory for as long as the connection lasts.
+	t.caller.SoftwareHouse, t.caller.Installer = strings.Clone(q.Get("software-house-id")), strings.Clone(q.Get("installer-id"))
 	if v == wire.V0 {
 		return nil
 	}
