@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/tillwire/tillwire/money"
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/txn"
 )
 
@@ -19,6 +20,7 @@ import (
 type Charge struct {
 	TID           txn.TID
 	TransactionID txn.TransactionID
+	Payment       table.PaymentID // at a table; empty at the counter
 	Type          txn.Type
 	Currency      money.Currency
 	Amount        money.Minor // minor units, in all

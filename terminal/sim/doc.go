@@ -7,6 +7,14 @@
 // letters, then result, entry, verification and machine. Tests may change it
 // for the next transactions with Script, cut its link and its power.
 //
+// A machine also plays the waiter at a table: Visit goes from the list of
+// tables to the final receipt, and Report starts a report at the machine. What
+// of it must not be lost is on disk before it is told, and told until the
+// gateway has answered it; a card is charged only once the gateway allows it.
+// From the lock on the counter finds the machine busy. A visit that loses power
+// is over: a payment that was approved stands, any other is not taken, and the
+// gateway is told both and that the table was left.
+//
 // A machine never sends what the gateway says by itself: TRANSACTION_STARTED,
 // TRANSACTION_FINISHED, ATTEMPTING_CANCEL and the signature notifications. It
 // never stores, prints or logs a full card number; one exists only inside a
@@ -15,8 +23,11 @@
 // What no contract says is decided here: a machine that reverses (VOID) names
 // a sale SALE_REVERSAL and a refund REFUND_REVERSAL, other types keep their
 // name; a machine whose part is to time out has taken no money; a completion
-// may take up to the sum of the card's pre-authorisations.
+// may take up to the sum of the card's pre-authorisations; a payment at a table
+// can be forbidden until it goes to the acquirer; a signature at a table that
+// nobody verified before the power went counts as refused.
 //
 // Under one seed, card numbers, auth codes and transaction ids are the same in
-// every run; times are not.
+// every run; times are not, nor the ids of visits, payments and the machine's
+// own reports, which must be unique for ever.
 package sim

@@ -104,7 +104,7 @@ func TestCancelInTheLastInstant(t *testing.T) {
 		txn.Cancelled: {"ended CANCELLED"},
 	} {
 		d := connect(t, open(t, Options{}), "VCMDEMOSIP0")
-		r := newRun(d.m, current{ID: "r"}, Script{})
+		r := newRun(ctx, d.m, current{ID: "r"}, Script{})
 		r.wish <- struct{}{}
 		r.finish(result)
 		r.off()

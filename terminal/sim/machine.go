@@ -11,6 +11,7 @@ import (
 
 	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
 )
@@ -32,7 +33,8 @@ type Machine struct {
 	broken  bool // its memory cannot be written; it says nothing until it is switched on again
 	cut     bool // its link is cut
 	link    *link
-	run     *run // what it does; nil when idle
+	run     *run   // what it does for the gateway, or a report of its own; nil when idle
+	round   *round // the waiter's visit; nil when there is none
 	scripts []Script
 
 	queue   []told // events that wait for the one who tells them
@@ -88,6 +90,7 @@ func (m *Machine) Connect(sink terminal.Sink) terminal.Terminal {
 	m.mu.Lock()
 	again := m.link != nil
 	m.link, m.cut = l, false
+	m.round.unheard()
 	if err := m.ready(); err != nil {
 		m.breakDown(err)
 	} else if again || m.woken {
@@ -128,6 +131,9 @@ func (m *Machine) comeBack() {
 	for _, e := range m.mem.Untold {
 		m.enqueue(e.event())
 	}
+	if w := m.round; w != nil && w.open != nil && w.open.again != nil {
+		m.enqueue(w.open.again)
+	}
 }
 
 // CutLink cuts the machine off; it goes on with what it does. Until RestoreLink
@@ -137,6 +143,7 @@ func (m *Machine) CutLink() {
 	if !m.cut {
 		m.enqueue(terminal.WentAway{})
 		m.cut = true
+		m.round.unheard()
 	}
 	m.mu.Unlock()
 	m.tell()
@@ -158,11 +165,15 @@ func (m *Machine) RestoreLink() {
 func (m *Machine) PowerCycle() error {
 	m.CutLink()
 	m.mu.Lock()
-	r := m.run
+	r, w := m.run, m.round
 	m.mu.Unlock()
 	if r != nil {
 		r.off()
 		<-r.done
+	}
+	if w != nil {
+		w.off()
+		<-w.done
 	}
 	m.mu.Lock()
 	m.run = nil
@@ -180,18 +191,28 @@ func (m *Machine) PowerCycle() error {
 
 // wake ends what was open when the power went. The caller holds m.mu.
 func (m *Machine) wake() error {
-	c := m.mem.Current
-	if c == nil {
+	if c := m.mem.Current; c != nil {
+		m.park.o.Log.Info("card machine woke with an open request", "tid", m.name.tid, "request", c.ID, "phase", c.Phase)
+		if err := m.wakeWith(*c); err != nil {
+			return err
+		}
+	}
+	if m.mem.Visit == nil {
 		return nil
 	}
-	m.park.o.Log.Info("card machine woke with an open request", "tid", m.name.tid, "request", c.ID, "phase", c.Phase)
+	m.park.o.Log.Info("card machine woke in a visit", "tid", m.name.tid, "visit", m.mem.Visit.ID)
+	return m.commit(func(mem *memory) { mem.leave("the card machine lost power") })
+}
+
+// wakeWith ends the request that ran when the power went.
+func (m *Machine) wakeWith(c current) error {
 	if c.Request.IsReport() { // nothing was printed and no total reset
 		return m.commit(func(mem *memory) {
 			mem.Current = nil
 			mem.see(c.ID, fenced)
 		})
 	}
-	_, err := m.conclude(*c, c.verdict())
+	_, err := m.conclude(c, c.verdict())
 	return err
 }
 
@@ -213,23 +234,23 @@ func (m *Machine) conclude(c current, result txn.Result) (ending, error) {
 		o.AuthCode = ""
 	}
 	o.Receipts = m.park.receipts(m.name.tid, o)
-	e := ending{ID: c.ID, Outcome: &o}
+	e := ending{ID: c.ID, Outcome: &o, Visit: c.Visit}
 	return e, m.commit(func(mem *memory) {
 		mem.Current = &c
 		mem.end(e)
 		if result == txn.Successful {
-			mem.book(o)
+			mem.book(o, c.Waiter)
 		}
 	})
 }
 
 // book adds a transaction that moved money to the totals.
-func (mem *memory) book(o txn.Outcome) {
+func (mem *memory) book(o txn.Outcome, w table.WaiterID) {
 	switch o.Type {
 	case txn.Sale, txn.Completion, txn.Refund:
 		mem.Ledger = mem.Ledger.Add(report.Entry{
 			Refund: o.Type == txn.Refund, Total: o.Total(), Cashback: o.Cashback, Gratuity: o.Gratuity,
-			Issuer: o.Scheme, Acquirer: acquirerName, Number: o.Number,
+			Issuer: o.Scheme, Acquirer: acquirerName, Waiter: string(w), Number: o.Number,
 		})
 	default: // nothing was charged
 	}
@@ -255,6 +276,9 @@ func (m *Machine) breakDown(err error) {
 	m.park.o.Log.Error("card machine cannot write its memory", "tid", m.name.tid, "error", err)
 	m.enqueue(terminal.WentAway{})
 	m.broken, m.run = true, nil
+	if m.round != nil {
+		m.round.off()
+	}
 }
 
 // enqueue leaves an event for the newest link. The caller holds m.mu and calls
@@ -329,7 +353,7 @@ func (l *link) Start(ctx context.Context, r terminal.Request) error {
 	if err := m.refusal(r); err != nil {
 		return err
 	}
-	if m.run != nil {
+	if m.run != nil || m.round.holds() {
 		return terminal.ErrBusy
 	}
 	return m.begin(r)
@@ -358,9 +382,14 @@ func refuse(reason, user string) error {
 // section 3.3).
 const maxTotal money.Minor = 99_999_999
 
+// legal reports whether an id can be taken and remembered.
+func legal(id txn.RequestID) bool {
+	return id != "" && len(id) <= 128 && !strings.ContainsFunc(string(id), func(c rune) bool { return c <= ' ' || c == 0x7f })
+}
+
 // refusal says why the machine cannot do what is asked, or nil.
 func (m *Machine) refusal(r terminal.Request) error {
-	if r.ID == "" || len(r.ID) > 128 || strings.ContainsFunc(string(r.ID), func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+	if !legal(r.ID) {
 		return refuse("the request id is not 1 to 128 printable characters", "The card machine did not take this request.")
 	}
 	if r.IsReport() {
@@ -390,10 +419,19 @@ func (m *Machine) refusal(r terminal.Request) error {
 
 // begin accepts a request: on disk first, then it runs. The caller holds m.mu.
 func (m *Machine) begin(r terminal.Request) error {
-	var s Script
-	if len(m.scripts) > 0 {
-		s = m.scripts[0]
+	run, err := m.accept(m.opened(r))
+	if err != nil {
+		return err
 	}
+	m.newborn = false
+	if run.script.LoseReply {
+		return errors.New("sim: the reply of the machine was lost")
+	}
+	return nil
+}
+
+// opened is a request before anything is done about it.
+func (m *Machine) opened(r terminal.Request) current {
 	c := current{ID: r.ID, Request: r, Phase: begun}
 	if !r.IsReport() {
 		c.Outcome = txn.Outcome{
@@ -406,31 +444,36 @@ func (m *Machine) begin(r terminal.Request) error {
 			c.Outcome.Base = 0
 		}
 	}
-	err := m.commit(func(mem *memory) {
-		mem.Current = &c
-		mem.see(r.ID, taken)
-		if !r.IsReport() {
-			mem.NextID++
-			mem.Number = mem.Number%9999 + 1
-		}
-	})
-	if err != nil {
+	return c
+}
+
+// open notes a request as the one that runs.
+func (mem *memory) open(c current) {
+	mem.Current = &c
+	mem.see(c.ID, taken)
+	if !c.Request.IsReport() {
+		mem.NextID++
+		mem.Number = mem.Number%9999 + 1
+	}
+}
+
+// accept notes a request, and then it runs. The caller holds m.mu.
+func (m *Machine) accept(c current) (*run, error) {
+	if err := m.commit(func(mem *memory) { mem.open(c) }); err != nil {
 		m.breakDown(err)
-		return fmt.Errorf("sim: the machine could not note the request: %w", err)
+		return nil, fmt.Errorf("sim: the machine could not note the request: %w", err)
 	}
+	var s Script
 	if len(m.scripts) > 0 {
-		m.scripts = m.scripts[1:]
+		s, m.scripts = m.scripts[0], m.scripts[1:]
 	}
-	run := newRun(m, c, s)
+	run := newRun(m.park.ctx, m, c, s)
 	if !m.park.run(run.play) { // closed in this instant: it wakes with the request
 		run.off()
-		return errLinkDown
+		return nil, errLinkDown
 	}
-	m.run, m.newborn = run, false
-	if s.LoseReply {
-		return errors.New("sim: the reply of the machine was lost")
-	}
-	return nil
+	m.run = run
+	return run, nil
 }
 
 // Cancel implements [terminal.Terminal].
@@ -460,7 +503,7 @@ func (l *link) AnswerSignature(ctx context.Context, id txn.RequestID, accepted b
 // answer takes the decision on a signature. The caller holds m.mu.
 func (m *Machine) answer(id txn.RequestID, accepted bool) error {
 	c := m.mem.Current
-	if c == nil || c.ID != id {
+	if c == nil || c.ID != id || m.run == nil {
 		if _, ok := m.ending(id); ok {
 			return nil
 		}
@@ -497,6 +540,16 @@ func (l *link) Query(ctx context.Context, id txn.RequestID) (terminal.Answer, er
 	if e, ok := m.ending(id); ok {
 		return terminal.Answer{Kind: terminal.Final, Outcome: e.Outcome, Report: e.Report}, nil
 	}
+	kind, err := m.fence(id)
+	return terminal.Answer{Kind: kind}, err
+}
+
+// fence answers a query for an id of which the machine knows no ending. An
+// unknown one never runs from then on. The caller holds m.mu.
+func (m *Machine) fence(id txn.RequestID) (terminal.AnswerKind, error) {
+	if !legal(id) {
+		return terminal.NeverRan, nil // it is refused anyway
+	}
 	f, ok := m.seen[id]
 	if !ok {
 		f = fenced
@@ -504,13 +557,13 @@ func (l *link) Query(ctx context.Context, id txn.RequestID) (terminal.Answer, er
 			f = before
 		}
 		if err := m.commit(func(mem *memory) { mem.see(id, f) }); err != nil {
-			return terminal.Answer{}, err
+			return terminal.CannotTell, err
 		}
 	}
 	if f == fenced {
-		return terminal.Answer{Kind: terminal.NeverRan}, nil
+		return terminal.NeverRan, nil
 	}
-	return terminal.Answer{Kind: terminal.CannotTell}, nil
+	return terminal.CannotTell, nil
 }
 
 // Acknowledge implements [terminal.Terminal]. The machine forgets at its next
@@ -521,12 +574,16 @@ func (l *link) Acknowledge(ctx context.Context, id txn.RequestID) error {
 	}
 	defer l.m.mu.Unlock()
 	m := l.m
-	i := slices.IndexFunc(m.mem.Untold, func(e ending) bool { return e.ID == id })
-	if i >= 0 {
+	m.heard(func(e ending) bool { return e.ID == id && e.Visit == "" })
+	return nil
+}
+
+// heard forgets an ending that was answered. The caller holds m.mu.
+func (m *Machine) heard(which func(ending) bool) {
+	if i := slices.IndexFunc(m.mem.Untold, which); i >= 0 {
 		m.mem.Untold = slices.Concat(m.mem.Untold[:i], m.mem.Untold[i+1:])
 		m.stale = m.park.o.Dir != ""
 	}
-	return nil
 }
 
 // Last implements [terminal.Terminal]. Machines without duplicates refuse.
@@ -544,6 +601,9 @@ func (l *link) Last(ctx context.Context) (terminal.Last, error) {
 	}
 	o := *last.Outcome
 	o.Receipts.Merchant, o.Receipts.Customer = nil, duplicate(o.Receipts.Customer)
+	if last.Visit != "" { // the machine made it by itself
+		return terminal.Last{Outcome: o}, nil
+	}
 	return terminal.Last{ID: last.ID, Outcome: o}, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
 )
@@ -32,6 +33,7 @@ type memory struct {
 	Ledger report.Ledger
 
 	Current *current // what runs; nil when idle
+	Visit   *visit   // the waiter's, until it is left
 	Untold  []ending // not acknowledged yet, oldest first
 	Last    *ending  // the last transaction
 	Card    *cardID  // of the last transaction
@@ -49,6 +51,23 @@ type current struct {
 	Reverse bool  // what was approved is to be reversed in the end
 	Answer  *bool // on the signature
 	Card    *cardID
+	Own     bool // a report that was started at the machine
+
+	// A payment at a table, and ID is the payment's; else empty.
+	Visit  table.VisitID
+	Waiter table.WaiterID
+}
+
+// visit is what a waiter is doing at the machine.
+type visit struct {
+	ID     table.VisitID
+	Waiter table.WaiterID
+}
+
+// leave ends the visit. That is told until it is answered.
+func (mem *memory) leave(why string) {
+	mem.Untold = append(slices.Clip(mem.Untold), ending{Visit: mem.Visit.ID, Left: why})
+	mem.Visit = nil
 }
 
 // A phase says what a loss of power makes of a transaction.
@@ -79,18 +98,46 @@ func (c current) verdict() txn.Result {
 	return txn.Unsuccessful
 }
 
-// An ending is a finished request: one of Outcome and Report is set.
+// An ending is what is told until it is answered: a finished transaction or
+// payment with its Outcome, a finished report, or a visit that was left.
 type ending struct {
-	ID      txn.RequestID
+	ID      txn.RequestID // of the request or payment
 	Outcome *txn.Outcome
 	Report  *report.Report
+	Own     bool          // the report was started at the machine
+	Visit   table.VisitID // of a payment, or what was left
+	Left    string        // why the visit was left
 }
 
 func (e ending) event() terminal.Event {
-	if e.Report != nil {
+	switch {
+	case e.Report != nil && e.Own:
+		return terminal.ReportMade{ID: e.ID, Report: *e.Report}
+	case e.Report != nil:
 		return terminal.Reported{ID: e.ID, Report: *e.Report}
+	case e.Visit == "":
+		return terminal.Ended{ID: e.ID, Outcome: *e.Outcome}
+	case e.Outcome != nil:
+		taken, r := e.payment()
+		return terminal.PaymentEnded{Visit: e.Visit, Payment: table.PaymentID(e.ID), Taken: taken, Receipt: r}
+	default:
+		return terminal.VisitLeft{Visit: e.Visit, Why: e.Left}
 	}
-	return terminal.Ended{ID: e.ID, Outcome: *e.Outcome}
+}
+
+// payment is a payment's outcome as it is told at a table: whether money moved,
+// and then the receipt.
+func (e ending) payment() (taken bool, r table.Receipt) {
+	o := *e.Outcome
+	if o.Result != txn.Successful {
+		return false, table.Receipt{}
+	}
+	return true, table.Receipt{
+		Paid: o.Base, Cashback: o.Cashback, Gratuity: o.Gratuity,
+		AuthCode: o.AuthCode, Scheme: o.Scheme, Method: string(o.Method), Time: o.Time,
+		TransactionID: string(o.TransactionID), Number: o.Number, CVM: string(o.CVM),
+		AID: o.AID, Label: o.Label, PAN: o.PAN, Expiry: o.Expiry, Receipts: o.Receipts,
+	}
 }
 
 // A fate is what the machine knows of a request id for ever.
@@ -125,10 +172,10 @@ func (mem *memory) end(e ending) {
 	}
 }
 
-// ending finds what is still remembered of a finished request.
+// ending finds what is still remembered of a finished request or payment.
 func (m *Machine) ending(id txn.RequestID) (ending, bool) {
 	for _, e := range m.mem.Untold {
-		if e.ID == id {
+		if e.ID == id && e.Left == "" {
 			return e, true
 		}
 	}

@@ -229,7 +229,8 @@ func balanceLines(b *receipt.Builder, t report.Balances) {
 	breakdownLines(b, t.Breakdown)
 	sumLine(b, "CASHBACK", t.CashbackCount, t.CashbackAmount)
 	sumLine(b, "GRATUITIES", t.GratuityCount, t.GratuityAmount)
-	issuerLines(b, t.Issuers)
+	namedLines(b, "", t.Issuers)
+	namedLines(b, "WAITER ", t.Waiters)
 }
 
 func sessionLines(b *receipt.Builder, title string, n report.Numbers, t report.Breakdown, issuers map[string]report.Breakdown) {
@@ -239,14 +240,15 @@ func sessionLines(b *receipt.Builder, title string, n report.Numbers, t report.B
 	}
 	b.Text(title)
 	breakdownLines(b, t)
-	issuerLines(b, issuers)
+	namedLines(b, "", issuers)
 }
 
-func issuerLines(b *receipt.Builder, issuers map[string]report.Breakdown) {
-	for _, name := range slices.Sorted(maps.Keys(issuers)) {
+// namedLines print totals by issuer or by waiter.
+func namedLines(b *receipt.Builder, kind string, totals map[string]report.Breakdown) {
+	for _, name := range slices.Sorted(maps.Keys(totals)) {
 		b.Line(receipt.SeparatorSingle)
-		b.Text(name)
-		breakdownLines(b, issuers[name])
+		b.Text(kind + onScreen(name))
+		breakdownLines(b, totals[name])
 	}
 }
 

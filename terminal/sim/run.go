@@ -3,8 +3,11 @@ package sim
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
+	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
 )
@@ -26,6 +29,12 @@ type run struct {
 
 	cancellable bool
 	refused     bool // UNABLE_TO_CANCEL was said, or is not to be
+
+	round     *round        // of a payment at a table; nil at the counter
+	forbidden chan struct{} // of a payment: closed, under the machine's lock, when it may not be charged
+	charging  bool          // under the machine's lock: too late to forbid it
+
+	made *report.Report // once done is closed; nil when none was made
 }
 
 // How a run can leave its course.
@@ -33,15 +42,16 @@ var (
 	errOff       = errors.New("sim: the power is gone")
 	errCancelled = errors.New("sim: cancelled")
 	errMute      = errors.New("sim: mute")
+	errForbidden = errors.New("sim: the payment may not be charged")
 )
 
-func newRun(m *Machine, c current, s Script) *run {
+func newRun(ctx context.Context, m *Machine, c current, s Script) *run {
 	r := &run{
 		m: m, c: c, script: s, part: m.name.part, began: time.Now(),
 		wish: make(chan struct{}, 1), answered: make(chan struct{}), done: make(chan struct{}),
 		cancellable: true,
 	}
-	r.ctx, r.off = context.WithCancel(m.park.ctx)
+	r.ctx, r.off = context.WithCancel(ctx)
 	if s.Result != "" {
 		r.part.result = s.Result
 	}
@@ -124,10 +134,10 @@ func (r *run) transaction() (txn.Result, error) {
 }
 
 // gratuity has the cardholder choose one, before the card: ten per cent, in
-// whole minor units.
+// whole minor units. At a table it was asked for before.
 func (r *run) gratuity() error {
 	o := &r.c.Outcome
-	if !r.m.name.machine.Gratuity || o.Type != txn.Sale {
+	if !r.m.name.machine.Gratuity || o.Type != txn.Sale || r.round != nil {
 		return nil
 	}
 	o.Gratuity = min(o.Base/10, maxTotal-o.Total())
@@ -145,7 +155,7 @@ func (r *run) untilCard() error {
 	}
 	err := r.step(n, takes)
 	if err == nil && r.part.result == txn.Cancelled && r.part.cvm != txn.CVMPIN {
-		r.m.say(terminal.Notified{ID: r.c.ID, Value: txn.Cancelling})
+		r.notify(txn.Cancelling)
 		err = errCancelled // the red key
 	}
 	r.cancellable = false
@@ -170,7 +180,7 @@ func (r *run) withCard() error {
 			return err
 		}
 		if r.part.result == txn.Cancelled { // the red key
-			r.m.say(terminal.Notified{ID: r.c.ID, Value: txn.Cancelling})
+			r.notify(txn.Cancelling)
 			r.refused = true
 			if err := r.removeCard(); err != nil {
 				return err
@@ -231,10 +241,17 @@ func (r *run) authorise() (approved bool, err error) {
 	if r.part.result == txn.Declined {
 		return false, nil
 	}
-	o.AuthCode, approved, err = r.m.park.bank.authorise(Charge{
+	charge := Charge{
 		TID: r.m.name.tid, TransactionID: o.TransactionID, Type: o.Type,
 		Currency: o.Currency, Amount: o.Total(), Time: o.Time,
-	}, *r.c.Card, r.c.Request.Txn.AuthCode)
+	}
+	if r.round != nil {
+		charge.Payment = table.PaymentID(r.c.ID)
+		if !r.mayCharge() {
+			return false, errForbidden
+		}
+	}
+	o.AuthCode, approved, err = r.m.park.bank.authorise(charge, *r.c.Card, r.c.Request.Txn.AuthCode)
 	if err != nil || !approved {
 		return false, err
 	}
@@ -246,6 +263,19 @@ func (r *run) authorise() (approved bool, err error) {
 	r.m.mu.Lock()
 	defer r.m.mu.Unlock()
 	return true, r.m.commit(func(mem *memory) { mem.Current = &c })
+}
+
+// mayCharge is the last moment in which a payment can be forbidden.
+func (r *run) mayCharge() bool {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	select {
+	case <-r.forbidden:
+		return false
+	default:
+		r.charging = true
+		return true
+	}
 }
 
 func (r *run) afterApproval() error {
@@ -264,10 +294,14 @@ func (r *run) afterApproval() error {
 	if err := r.removeCard(); err != nil {
 		return err
 	}
-	if r.c.Phase == signing {
+	switch {
+	case r.c.Phase != signing:
+		return nil
+	case r.round != nil:
+		return r.signedAtTable()
+	default:
 		return r.signature()
 	}
-	return nil
 }
 
 // signature asks for it to be verified and waits for the answer. Its own limit
@@ -311,9 +345,18 @@ func (r *run) removeCard() error {
 	return r.step(RemoveCard, removeTakes)
 }
 
+// notify shows progress: to the gateway, or to the waiter at a table.
+func (r *run) notify(n txn.Notification) {
+	if r.round != nil {
+		r.round.shows(StepCard, strings.ReplaceAll(string(n), "_", " "))
+		return
+	}
+	r.m.say(terminal.Notified{ID: r.c.ID, Value: n})
+}
+
 // step notifies and then takes its time, or is held there by the script.
 func (r *run) step(n txn.Notification, takes time.Duration) error {
-	r.m.say(terminal.Notified{ID: r.c.ID, Value: n})
+	r.notify(n)
 	if r.script.HoldAt == n {
 		if err := r.hold(); err != nil {
 			return err
@@ -327,11 +370,10 @@ func (r *run) hold() error { return await(r, r.script.Until) }
 
 // pause lets time go by at the machine's pace.
 func (r *run) pause(takes time.Duration) error {
-	speed := r.m.park.o.Speed
-	if speed == Max {
+	if r.m.park.o.Speed == Max {
 		return r.look()
 	}
-	t := time.NewTimer(time.Duration(float64(takes) / speed))
+	t := time.NewTimer(r.m.park.pace(takes))
 	defer t.Stop()
 	return await(r, t.C)
 }
@@ -346,6 +388,8 @@ func await[T any](r *run, c <-chan T) error {
 			if err := r.wished(); err != nil {
 				return err
 			}
+		case <-r.forbidden:
+			return errForbidden
 		case <-r.ctx.Done():
 			return errOff
 		}
@@ -362,6 +406,8 @@ func (r *run) look() error {
 	select {
 	case <-r.wish:
 		return r.wished()
+	case <-r.forbidden:
+		return errForbidden
 	default:
 		return nil
 	}
@@ -374,12 +420,12 @@ func (r *run) wished() error {
 		return nil
 	}
 	if r.cancellable {
-		r.m.say(terminal.Notified{ID: r.c.ID, Value: txn.Cancelling})
+		r.notify(txn.Cancelling)
 		return errCancelled
 	}
 	if !r.refused {
 		r.refused = true
-		r.m.say(terminal.Notified{ID: r.c.ID, Value: txn.UnableToCancel})
+		r.notify(txn.UnableToCancel)
 	}
 	return nil
 }
@@ -423,23 +469,39 @@ func (r *run) goMute() {
 	err := m.commit(func(mem *memory) {
 		mem.Current = nil
 		mem.see(r.c.ID, lost)
+		if r.round != nil {
+			mem.leave("the card machine fell mute")
+		}
 	})
 	m.mu.Unlock()
 	if err != nil {
 		r.fail(err)
 		return
 	}
-	if m.park.o.Speed != Max && !r.sitOut() {
-		return
+	if m.park.o.Speed != Max {
+		if r.round != nil {
+			r.round.tellWaiter(EndUnresolved) // who does not wait for it
+		}
+		if !r.sitOut() {
+			return
+		}
 	}
 	m.mu.Lock()
-	m.run = nil
+	if r.round != nil {
+		m.round = nil
+	} else {
+		m.run = nil
+	}
 	if m.park.o.Speed == Max {
 		m.enqueue(terminal.WentAway{})
 		m.woken = true
+		m.round.unheard()
 		m.comeBack()
 	} else {
 		m.enqueue(terminal.StatusChanged{Busy: false})
+		if r.round != nil {
+			m.retell(r.round.id)
+		}
 	}
 	m.mu.Unlock()
 	m.tell()
@@ -487,7 +549,7 @@ func (r *run) report() {
 	m.mu.Lock()
 	made, ledger := m.mem.Ledger.Make(r.c.Request.Report, m.park.now())
 	made.Lines = m.park.reportLines(m.name.tid, made)
-	e := ending{ID: r.c.ID, Report: &made}
+	e := ending{ID: r.c.ID, Report: &made, Own: r.c.Own}
 	err := m.commit(func(mem *memory) {
 		mem.Ledger = ledger
 		if made.Banking != nil && made.Balances != nil { // the session is closed
@@ -498,7 +560,7 @@ func (r *run) report() {
 	if err != nil {
 		m.breakDown(err)
 	} else {
-		m.run = nil
+		m.run, r.made = nil, &made
 		m.enqueue(e.event())
 	}
 	m.mu.Unlock()

@@ -1,0 +1,909 @@
+package sim
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tillwire/tillwire/money"
+	"github.com/tillwire/tillwire/receipt"
+	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/table"
+	"github.com/tillwire/tillwire/terminal"
+	"github.com/tillwire/tillwire/txn"
+)
+
+// A round is a visit while the waiter is at the machine, on a goroutine of its
+// own. Its payments run on the same one.
+type round struct {
+	m    *Machine
+	id   table.VisitID
+	v    Visit
+	show func(VisitStep)
+
+	ctx  context.Context // ends when the power goes
+	off  context.CancelFunc
+	walk context.Context // ends when the waiter walks off
+	done chan struct{}
+
+	// Under the machine's lock.
+	busy   bool      // the counter has to wait
+	open   *question // what an answer is waited for
+	paying *run      // the payment that is not ended; only this goroutine changes it
+	barred string    // why the last payment was forbidden
+
+	res  VisitResult
+	told chan VisitResult // what Machine.Visit returns
+}
+
+// A question is something that the gateway is to answer.
+type question struct {
+	fits    func(terminal.TableAnswer) bool
+	answer  chan terminal.TableAnswer // one; closed when none will come
+	lasting bool                      // a lost link does not end it
+	patient bool                      // the waiter does not walk off meanwhile
+	again   terminal.Event            // what to tell again over a new link
+}
+
+func newQuestion[A terminal.TableAnswer]() *question {
+	return &question{
+		fits:   func(a terminal.TableAnswer) bool { _, ok := a.(A); return ok },
+		answer: make(chan terminal.TableAnswer, 1),
+	}
+}
+
+// answerLimit is how long a machine waits for the gateway's word in a visit. It
+// is for a lost gateway: tills have less (the contract, section 9).
+const answerLimit = 30 * time.Second
+
+// How long a waiter takes at speed 1.
+const (
+	listTakes      = 2 * time.Second // a page
+	lockTakes      = time.Second
+	billTakes      = 2 * time.Second
+	splitTakes     = 2 * time.Second
+	presentedTakes = time.Second
+	signatureTakes = 5 * time.Second
+	slipTakes      = 2 * time.Second
+)
+
+// errLeave is the waiter's way out.
+var errLeave = errors.New("sim: the waiter leaves")
+
+// stopped is a visit that cannot go on.
+type stopped VisitEnd
+
+func (s stopped) Error() string { return "sim: the visit ends: " + string(s) }
+
+// What the screen says.
+const (
+	pleaseWait = "Please wait"
+	noAnswer   = "No connection. Please try again"
+)
+
+// Visit has a waiter do v at the machine and returns when that is over. Each
+// step is given to show, which may be nil, must not wait for the machine and
+// must not switch it off. When ctx ends, the waiter leaves as soon as the
+// machine lets go: a card that is being charged is charged.
+//
+// An error means that the visit has not begun: [terminal.ErrBusy] while the
+// machine is in use, others for a visit that no waiter can do and for a machine
+// that is off.
+func (m *Machine) Visit(ctx context.Context, v Visit, show func(VisitStep)) (VisitResult, error) {
+	if err := v.check(); err != nil {
+		return VisitResult{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return VisitResult{}, err
+	}
+	w, err := m.welcome(ctx, v, show)
+	if err != nil {
+		return VisitResult{}, err
+	}
+	return <-w.told, nil
+}
+
+// welcome begins a visit.
+func (m *Machine) welcome(ctx context.Context, v Visit, show func(VisitStep)) (*round, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.idle(); err != nil {
+		return nil, err
+	}
+	w := &round{
+		m: m, id: table.VisitID("v" + rand.Text()), v: v, show: show, walk: ctx,
+		done: make(chan struct{}), told: make(chan VisitResult, 1),
+	}
+	w.res.ID = w.id
+	w.ctx, w.off = context.WithCancel(m.park.ctx)
+	if !m.park.run(w.play) {
+		w.off()
+		return nil, errClosed
+	}
+	m.round = w
+	return w, nil
+}
+
+// idle says why somebody at the machine cannot begin, or nil. The caller holds
+// m.mu.
+func (m *Machine) idle() error {
+	switch {
+	case m.park.ctx.Err() != nil:
+		return errClosed
+	case m.broken:
+		return errors.New("sim: the machine cannot write its memory")
+	case m.run != nil || m.round != nil:
+		return terminal.ErrBusy
+	}
+	return nil
+}
+
+// Report has the machine make a report by itself and returns it once it is on
+// disk and told; ctx only limits the wait. The gateway is told until it
+// acknowledges. It returns [terminal.ErrBusy] while the machine is in use and a
+// *[terminal.RefusedError] where it has no such report.
+func (m *Machine) Report(ctx context.Context, t report.Type) (report.Report, error) {
+	m.mu.Lock()
+	r, err := m.startReport(t)
+	m.mu.Unlock()
+	m.tell()
+	if err != nil {
+		return report.Report{}, err
+	}
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return report.Report{}, ctx.Err()
+	}
+	if r.made == nil {
+		return report.Report{}, errOff
+	}
+	return *r.made, nil
+}
+
+// EndOfDayAtTerminal is Report for the end of day.
+func (m *Machine) EndOfDayAtTerminal(ctx context.Context) error {
+	_, err := m.Report(ctx, report.EndOfDay)
+	return err
+}
+
+func (m *Machine) startReport(t report.Type) (*run, error) {
+	if err := m.idle(); err != nil {
+		return nil, err
+	}
+	r := terminal.Request{ID: txn.RequestID("t" + rand.Text()), Report: t}
+	if err := m.refusal(r); err != nil {
+		return nil, err
+	}
+	c := m.opened(r)
+	c.Own = true
+	return m.accept(c)
+}
+
+// newPaymentID makes a UUID of version 4. It is not of the park's dice: tills
+// know a payment by it for ever.
+func newPaymentID() table.PaymentID {
+	var b [16]byte
+	rand.Read(b[:]) //nolint:errcheck // it never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return table.PaymentID(fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]))
+}
+
+// AnswerTable implements [terminal.Waiter].
+func (l *link) AnswerTable(ctx context.Context, v table.VisitID, a terminal.TableAnswer) error {
+	if err := l.enter(ctx); err != nil {
+		return err
+	}
+	m := l.m
+	defer m.mu.Unlock()
+	switch a := a.(type) {
+	case terminal.PaymentForbidden:
+		if err := m.forbid(v, a); err != nil {
+			return err
+		}
+	case terminal.PaymentKept:
+		m.heard(func(e ending) bool { return e.Visit == v && e.Outcome != nil && e.ID == txn.RequestID(a.Payment) })
+	case terminal.VisitClosed:
+		m.heard(func(e ending) bool { return e.Visit == v && e.Left != "" })
+	case terminal.TableList, terminal.TableLock, terminal.Bill, terminal.PaymentAllowed:
+	}
+	if w := m.round; w != nil && w.id == v && w.open != nil && w.open.fits(a) {
+		w.take(a)
+	}
+	return nil
+}
+
+// forbid fences off a payment that is not being charged yet.
+func (m *Machine) forbid(v table.VisitID, a terminal.PaymentForbidden) error {
+	w := m.round
+	if w == nil || w.id != v || w.paying == nil || w.paying.c.ID != txn.RequestID(a.Payment) || w.paying.charging {
+		return nil
+	}
+	c := m.mem.Current
+	if c == nil {
+		return nil // it is already
+	}
+	err := m.commit(func(mem *memory) {
+		mem.Current = nil
+		mem.see(c.ID, fenced)
+	})
+	if err == nil {
+		w.barred = a.Message
+		close(w.paying.forbidden)
+	}
+	return err
+}
+
+// QueryPayment implements [terminal.Waiter]. It answers like Query.
+func (l *link) QueryPayment(ctx context.Context, _ table.VisitID, p table.PaymentID) (terminal.PaymentAnswer, error) {
+	if err := l.enter(ctx); err != nil {
+		return terminal.PaymentAnswer{}, err
+	}
+	m, id := l.m, txn.RequestID(p)
+	defer m.mu.Unlock()
+	if c := m.mem.Current; c != nil && c.ID == id {
+		return terminal.PaymentAnswer{Kind: terminal.InProgress}, nil
+	}
+	if e, ok := m.ending(id); ok && e.Visit != "" {
+		taken, r := e.payment()
+		return terminal.PaymentAnswer{Kind: terminal.Final, Taken: taken, Receipt: r}, nil
+	}
+	kind, err := m.fence(id)
+	return terminal.PaymentAnswer{Kind: kind}, err
+}
+
+// holds reports whether the counter has to wait. The caller holds m.mu.
+func (w *round) holds() bool { return w != nil && w.busy }
+
+// take gives an answer to the one who waits. The caller holds m.mu.
+func (w *round) take(a terminal.TableAnswer) {
+	switch a := a.(type) {
+	case terminal.TableLock:
+		w.busy = a.Granted
+	case terminal.VisitClosed:
+		w.busy = false
+	case terminal.TableList, terminal.Bill, terminal.PaymentAllowed, terminal.PaymentForbidden, terminal.PaymentKept:
+	}
+	w.open.answer <- a
+	w.open = nil
+}
+
+// unheard ends the wait for an answer that was lost with the link. The caller
+// holds m.mu.
+func (w *round) unheard() {
+	if w != nil && w.open != nil && !w.open.lasting {
+		close(w.open.answer)
+		w.open = nil
+	}
+}
+
+// play goes through the visit. What it leaves open when the power goes is ended
+// by Machine.wake.
+func (w *round) play() {
+	defer close(w.done)
+	defer w.off()
+	err := w.serve()
+	var s stopped
+	switch {
+	case errors.Is(err, errMute):
+		w.paying.goMute()
+	case err == nil, errors.Is(err, errLeave), errors.As(err, &s):
+		if end := w.end(err); w.leave(end) == nil {
+			w.finish(end)
+			return
+		}
+	}
+	w.finish(EndUnresolved)
+}
+
+// finish lets go of the machine and then of the waiter.
+func (w *round) finish(end VisitEnd) {
+	w.m.mu.Lock()
+	if w.m.round == w {
+		w.m.round = nil
+	}
+	w.m.mu.Unlock()
+	w.tellWaiter(end)
+}
+
+// tellWaiter has Machine.Visit return. Only the first call counts.
+func (w *round) tellWaiter(end VisitEnd) {
+	w.res.End = end
+	select {
+	case w.told <- w.res:
+	default:
+	}
+}
+
+// end is how the visit ends, after what stopped it.
+func (w *round) end(stop error) VisitEnd {
+	var s stopped
+	switch {
+	case w.res.Paid > 0 && w.res.Balance == 0:
+		return EndPaid
+	case w.res.Paid > 0:
+		return EndPartPaid
+	case errors.As(stop, &s):
+		return VisitEnd(s)
+	case errors.Is(stop, errLeave):
+		return EndCancelled
+	}
+	for _, p := range w.res.Payments {
+		if p.Result != txn.Cancelled {
+			return EndDeclined
+		}
+	}
+	return EndCancelled
+}
+
+// serve is the visit up to its end.
+func (w *round) serve() error {
+	for _, stage := range []func() error{w.list, w.lock, w.bill, w.pay} {
+		if err := stage(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// list has the waiter find the table.
+func (w *round) list() error {
+	w.shows(StepList, pleaseWait)
+	a, err := w.ask(newQuestion[terminal.TableList](), func() (terminal.Event, error) {
+		if w.m.link == nil || w.m.cut {
+			return nil, stopped(EndOffline) // and the visit has not begun
+		}
+		err := w.m.commit(func(mem *memory) { mem.Visit = &visit{ID: w.id, Waiter: w.v.Waiter} })
+		return terminal.TablesWanted{Visit: w.id, Waiter: w.v.Waiter}, err
+	})
+	if err != nil {
+		if errors.Is(err, stopped(EndOffline)) {
+			w.shows(StepList, noAnswer)
+		}
+		return err
+	}
+	list, ok := a.(terminal.TableList)
+	switch {
+	case !ok:
+		w.shows(StepList, noAnswer)
+		return stopped(EndOffline)
+	case len(list.Tables) == 0 && list.Message != "":
+		w.shows(StepList, printable(list.Message))
+		return stopped(EndNoTable)
+	}
+	w.res.Tables = list.Tables
+	found, err := w.leaf(list.Tables)
+	switch {
+	case err != nil:
+		return err
+	case w.v.Table == "":
+		return stopped(EndListed)
+	case !found && !w.v.ByName:
+		w.shows(StepList, "Table "+onScreen(string(w.v.Table))+" is not in the list")
+		return stopped(EndNoTable)
+	}
+	return nil
+}
+
+// leaf goes through the pages of the list up to the waiter's table.
+func (w *round) leaf(tables []table.TableID) (found bool, err error) {
+	if len(tables) == 0 {
+		return false, w.halt(StepList, "There are no open tables", listTakes)
+	}
+	pages := (len(tables) + tablesOnPage - 1) / tablesOnPage
+	for page := range pages {
+		text := fmt.Sprintf("Tables, page %d of %d", page+1, pages)
+		for _, id := range tables[page*tablesOnPage : min(len(tables), (page+1)*tablesOnPage)] {
+			text += "\n" + onScreen(string(id))
+			found = found || id == w.v.Table
+		}
+		if err := w.halt(StepList, text, listTakes); err != nil || found {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
+// lock asks for the table. From then on the machine is busy for the counter.
+func (w *round) lock() error {
+	name := "Table " + onScreen(string(w.v.Table))
+	w.shows(StepLock, name+": "+strings.ToLower(pleaseWait))
+	q := newQuestion[terminal.TableLock]()
+	q.patient = true // a lock that comes after the waiter left would be in the way
+	a, err := w.ask(q, func() (terminal.Event, error) {
+		if w.m.run != nil {
+			return nil, stopped(EndRefused)
+		}
+		w.busy = true
+		return terminal.TableWanted{Visit: w.id, Waiter: w.v.Waiter, Table: w.v.Table}, nil
+	})
+	if err != nil {
+		if errors.Is(err, stopped(EndRefused)) {
+			w.shows(StepLock, "The card machine is busy")
+		}
+		return err
+	}
+	lock, ok := a.(terminal.TableLock)
+	switch {
+	case !ok:
+		w.shows(StepLock, noAnswer)
+		return stopped(EndOffline)
+	case !lock.Granted:
+		text := printable(lock.Message)
+		if text == "" {
+			text = name + " cannot be locked"
+		}
+		w.shows(StepLock, text)
+		return stopped(EndRefused)
+	case lock.Currency != w.m.can.Currency || lock.Amount <= 0 || lock.Amount > maxTotal:
+		w.shows(StepLock, "This card machine cannot take "+amount(lock.Amount, lock.Currency))
+		return stopped(EndRefused)
+	}
+	w.res.Currency, w.res.Due, w.res.Balance = lock.Currency, lock.Amount, lock.Amount
+	return w.halt(StepLock, name+": "+amount(lock.Amount, lock.Currency), lockTakes)
+}
+
+func amount(m money.Minor, c money.Currency) string {
+	return money.Amount{Minor: m, Currency: c}.String()
+}
+
+func (w *round) amount(m money.Minor) string { return amount(m, w.res.Currency) }
+
+// bill prints the till's bill. The visit goes on without one.
+func (w *round) bill() error {
+	if !w.v.PrintBill {
+		return w.halt(StepBill, "No bill printed", 0)
+	}
+	w.shows(StepBill, pleaseWait)
+	a, err := w.ask(newQuestion[terminal.Bill](), func() (terminal.Event, error) {
+		return terminal.BillWanted{Visit: w.id}, nil
+	})
+	if err != nil {
+		return err
+	}
+	bill, ok := a.(terminal.Bill)
+	switch {
+	case !ok:
+		return w.halt(StepBill, noAnswer, billTakes)
+	case len(bill.Lines) == 0:
+		text := printable(bill.Message)
+		if text == "" {
+			text = "There is no bill"
+		}
+		return w.halt(StepBill, text, billTakes)
+	}
+	w.res.Bill = receipt.Masked(bill.Lines)
+	return w.halt(StepBill, onPaper(w.res.Bill), billTakes)
+}
+
+// pay has the bill split and then card after card pay its part.
+func (w *round) pay() error {
+	target := w.res.Due
+	if w.v.Amount > 0 {
+		target = min(w.v.Amount, target)
+	}
+	text := "Pay " + w.amount(target)
+	if target < w.res.Due {
+		text += " of " + w.amount(w.res.Due)
+	}
+	if w.v.Split > 1 {
+		text += fmt.Sprintf(" in %d parts", w.v.Split)
+	}
+	if err := w.halt(StepSplit, text, splitTakes); err != nil {
+		return err
+	}
+	split := parts(target, w.v.Split)
+	taken := 0
+	for _, card := range w.v.cards() {
+		left := target - w.res.Paid
+		if left == 0 {
+			break
+		}
+		asked := left
+		switch {
+		case card.Amount > 0:
+			asked = min(card.Amount, left)
+		case taken < len(split)-1 && split[taken] > 0: // the last part is all that is left
+			asked = min(split[taken], left)
+		}
+		tip, err := w.gratuity(asked, taken)
+		if err != nil {
+			return err
+		}
+		result, err := w.payment(card, asked, tip)
+		if err != nil {
+			return err
+		}
+		if result == txn.Successful {
+			taken++
+		}
+	}
+	return nil
+}
+
+// gratuity has the cardholder choose one, where one is asked for.
+func (w *round) gratuity(asked money.Minor, taken int) (money.Minor, error) {
+	if taken > 0 && !w.v.Tip.Each {
+		return 0, nil
+	}
+	tip, text := w.v.Tip.of(asked), "No gratuity"
+	if tip > 0 {
+		text = "Gratuity " + w.amount(tip)
+	}
+	return tip, w.halt(StepGratuity, text, gratuityTakes)
+}
+
+// payment has one card pay. The order is the driver contract's: it is on disk
+// before it is told, allowed before the card is charged, and its end is on disk
+// before that is told.
+func (w *round) payment(card Card, asked, tip money.Minor) (txn.Result, error) {
+	id := newPaymentID()
+	r, a, err := w.begin(id, card, asked, tip)
+	result := txn.Cancelled
+	switch a.(type) {
+	case terminal.PaymentAllowed:
+		result, err = w.charge(r)
+	case terminal.PaymentForbidden:
+		err = errForbidden
+	case nil:
+		if err == nil { // no answer
+			w.shows(StepCard, noAnswer)
+			err = stopped(EndOffline)
+		}
+	}
+	var s stopped
+	switch {
+	case err == nil, errors.Is(err, errLeave), errors.As(err, &s):
+		return w.ended(r, result, err)
+	case errors.Is(err, errForbidden):
+		return "", w.forbidden()
+	}
+	return "", err
+}
+
+// begin notes a payment, tells it and waits to be allowed.
+func (w *round) begin(id table.PaymentID, card Card, asked, tip money.Minor) (*run, terminal.TableAnswer, error) {
+	q := newQuestion[terminal.PaymentAllowed]()
+	q.fits = func(a terminal.TableAnswer) bool {
+		switch a := a.(type) {
+		case terminal.PaymentAllowed:
+			return a.Payment == id
+		case terminal.PaymentForbidden:
+			return a.Payment == id
+		default:
+			return false
+		}
+	}
+	q.lasting, q.again = true, terminal.PaymentStarted{Visit: w.id, Payment: id, Asked: asked}
+	w.shows(StepCard, pleaseWait)
+	var r *run
+	a, err := w.ask(q, func() (terminal.Event, error) {
+		c := w.m.opened(terminal.Request{ID: txn.RequestID(id), Txn: txn.Request{
+			Type: txn.Sale, Currency: w.res.Currency, Amount: asked,
+		}})
+		c.Outcome.Gratuity, c.Visit, c.Waiter = tip, w.id, w.v.Waiter
+		r = newRun(w.ctx, w.m, c, card.Script)
+		r.round, r.forbidden = w, make(chan struct{})
+		w.paying = r
+		return q.again, w.m.commit(func(mem *memory) { mem.open(c) })
+	})
+	return r, a, err
+}
+
+// charge performs an allowed payment.
+func (w *round) charge(r *run) (txn.Result, error) {
+	if err := w.halt(StepCard, "Pay "+w.amount(r.c.Outcome.Total()), presentedTakes); err != nil {
+		return txn.Cancelled, err
+	}
+	stop := context.AfterFunc(w.walk, func() {
+		select {
+		case r.wish <- struct{}{}:
+		default: // one wish is enough
+		}
+	})
+	defer stop()
+	result, err := r.transaction()
+	switch {
+	case err == nil, errors.Is(err, errMute), errors.Is(err, errOff), errors.Is(err, errForbidden):
+	case !errors.Is(err, errCancelled):
+		r.fail(err)
+	case w.walk.Err() != nil:
+		return txn.Cancelled, errLeave
+	default: // by the cardholder
+		return txn.Cancelled, nil
+	}
+	return result, err
+}
+
+// forbidden tells the waiter that the gateway will not have it.
+func (w *round) forbidden() error {
+	w.m.mu.Lock()
+	text := printable(w.barred)
+	w.paying = nil
+	w.m.mu.Unlock()
+	if text == "" {
+		text = "The payment was not allowed"
+	}
+	w.shows(StepCard, text)
+	return stopped(EndRefused)
+}
+
+// ended notes how a payment ended, tells it and prints the receipt. While the
+// gateway does not have it, no other one is begun.
+func (w *round) ended(r *run, result txn.Result, stop error) (txn.Result, error) {
+	id := table.PaymentID(r.c.ID)
+	q := newQuestion[terminal.PaymentKept]()
+	q.fits = func(a terminal.TableAnswer) bool { k, ok := a.(terminal.PaymentKept); return ok && k.Payment == id }
+	q.lasting, q.patient = true, true
+	var e ending
+	a, err := w.ask(q, func() (terminal.Event, error) {
+		select {
+		case <-r.forbidden: // in the last instant
+			return nil, errForbidden
+		default:
+		}
+		var err error
+		if e, err = w.m.conclude(r.c, result); err != nil {
+			return nil, err
+		}
+		w.paying = nil
+		return e.event(), nil
+	})
+	if errors.Is(err, errForbidden) {
+		return "", w.forbidden()
+	}
+	if e.Outcome != nil { // it ended, whatever came then
+		w.add(e)
+	}
+	if err != nil {
+		return "", err
+	}
+	w.m.park.o.Log.Debug("card machine ended a payment", "tid", w.m.name.tid, "payment", id, "result", result)
+	if err := w.print(onPaper(e.Outcome.Receipts.Customer)); err != nil {
+		return "", err
+	}
+	if a == nil && stop == nil {
+		w.shows(StepCard, noAnswer)
+		stop = stopped(EndOffline)
+	}
+	return result, stop
+}
+
+// add takes a payment's end into the result.
+func (w *round) add(e ending) {
+	p := VisitPayment{ID: table.PaymentID(e.ID), Result: e.Outcome.Result}
+	_, p.Receipt = e.payment()
+	w.res.Payments = append(w.res.Payments, p)
+	w.res.Paid += p.Receipt.Paid
+	w.res.Gratuity += p.Receipt.Gratuity
+	w.res.Balance -= p.Receipt.Paid
+}
+
+// leave ends the visit, and prints what the till gave for the end.
+func (w *round) leave(end VisitEnd) error {
+	w.m.mu.Lock()
+	begun := w.m.mem.Visit != nil
+	w.m.mu.Unlock()
+	if !begun {
+		return nil
+	}
+	q := newQuestion[terminal.VisitClosed]()
+	q.lasting, q.patient = true, true
+	var left ending
+	a, err := w.ask(q, func() (terminal.Event, error) {
+		err := w.m.commit(func(mem *memory) {
+			mem.leave(end.why())
+			left = mem.Untold[len(mem.Untold)-1]
+		})
+		return left.event(), err
+	})
+	if err != nil {
+		return err
+	}
+	if closed, ok := a.(terminal.VisitClosed); ok && len(closed.FinalReceipt) > 0 {
+		w.res.FinalReceipt = receipt.Masked(closed.FinalReceipt)
+		if err := w.print(onPaper(w.res.FinalReceipt)); err != nil {
+			return err
+		}
+	}
+	text := "Nothing was paid"
+	if w.res.Paid > 0 {
+		text = "Paid " + w.amount(w.res.Paid)
+	}
+	if w.res.Balance > 0 {
+		text += ", " + w.amount(w.res.Balance) + " is left"
+	}
+	w.shows(StepLeave, text)
+	return w.held(StepLeave)
+}
+
+// ask tells the event that note returns and waits for the answer to it. The
+// answer is nil when none came. What note changes in the memory is on disk
+// before anything is told; it runs under the machine's lock.
+func (w *round) ask(q *question, note func() (terminal.Event, error)) (terminal.TableAnswer, error) {
+	if err := w.tell(q, note); err != nil {
+		return nil, err
+	}
+	limit := time.NewTimer(answerLimit)
+	defer limit.Stop()
+	var walk <-chan struct{}
+	if !q.patient {
+		walk = w.walk.Done()
+	}
+	var err error
+	select {
+	case a := <-q.answer:
+		return a, nil
+	case <-limit.C:
+	case <-walk:
+		err = errLeave
+	case <-w.ctx.Done():
+		err = errOff
+	}
+	w.m.mu.Lock()
+	if w.open == q {
+		w.open = nil
+	}
+	w.m.mu.Unlock()
+	select {
+	case a := <-q.answer: // in the last instant
+		if a != nil && !errors.Is(err, errOff) {
+			return a, nil
+		}
+	default:
+	}
+	return nil, err
+}
+
+func (w *round) tell(q *question, note func() (terminal.Event, error)) error {
+	m := w.m
+	defer m.tell()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if w.ctx.Err() != nil {
+		return errOff
+	}
+	e, err := note()
+	if err != nil {
+		var s stopped
+		if !errors.As(err, &s) && !errors.Is(err, errForbidden) {
+			m.breakDown(err)
+		}
+		return err
+	}
+	w.open = q
+	if m.cut {
+		w.unheard()
+		return nil
+	}
+	m.enqueue(e)
+	return nil
+}
+
+// shows puts a text on the screen.
+func (w *round) shows(s Step, text string) {
+	step := VisitStep{Step: s, Text: text, At: w.m.park.now()}
+	w.res.Steps = append(w.res.Steps, step)
+	if w.show != nil {
+		w.show(step)
+	}
+}
+
+// halt shows a text and lets the waiter look at it, and leave.
+func (w *round) halt(s Step, text string, takes time.Duration) error {
+	w.shows(s, text)
+	if w.v.HoldAt == s {
+		if err := waitFor(w, w.v.Until); err != nil {
+			return err
+		}
+	}
+	if err := w.pause(takes); err != nil {
+		return err
+	}
+	if w.v.CancelAt == s {
+		return errLeave
+	}
+	return nil
+}
+
+// pause lets time go by at the machine's pace.
+func (w *round) pause(takes time.Duration) error {
+	t := time.NewTimer(w.m.park.pace(takes))
+	defer t.Stop()
+	return waitFor(w, t.C)
+}
+
+// pace is how long something takes on these machines.
+func (p *Park) pace(takes time.Duration) time.Duration {
+	if p.o.Speed == Max {
+		return 0
+	}
+	return time.Duration(float64(takes) / p.o.Speed)
+}
+
+// waitFor waits for c; the waiter may walk off and the power may go before.
+func waitFor[T any](w *round, c <-chan T) error {
+	var forbidden chan struct{}
+	if w.paying != nil {
+		forbidden = w.paying.forbidden
+	}
+	select {
+	case <-c:
+	case <-forbidden:
+	case <-w.walk.Done():
+	case <-w.ctx.Done():
+	}
+	switch {
+	case w.ctx.Err() != nil:
+		return errOff
+	case w.walk.Err() != nil:
+		return errLeave
+	}
+	select {
+	case <-forbidden:
+		return errForbidden
+	default:
+		return nil
+	}
+}
+
+// print is paper: nobody leaves before it is out.
+func (w *round) print(text string) error {
+	w.shows(StepReceipt, text)
+	if err := w.held(StepReceipt); err != nil {
+		return err
+	}
+	t := time.NewTimer(w.m.park.pace(slipTakes))
+	defer t.Stop()
+	return powered(w, t.C)
+}
+
+// held waits out a hold at a step that the waiter cannot leave.
+func (w *round) held(s Step) error {
+	if w.v.HoldAt != s {
+		return nil
+	}
+	return powered(w, w.v.Until)
+}
+
+// powered waits for c, or for the power to go.
+func powered[T any](w *round, c <-chan T) error {
+	select {
+	case <-c:
+		return nil
+	case <-w.ctx.Done():
+		return errOff
+	}
+}
+
+// signedAtTable has the waiter verify a signature on the machine.
+func (r *run) signedAtTable() error {
+	w := r.round
+	w.shows(StepSignature, onPaper(r.m.park.wish(r.m.name.tid, r.c).Merchant))
+	if err := w.held(StepSignature); err != nil {
+		return err
+	}
+	if err := r.pause(signatureTakes); err != nil {
+		return err
+	}
+	verified := true
+	r.c.Answer = &verified
+	c := r.c
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	return r.m.commit(func(mem *memory) { mem.Current = &c })
+}
+
+// retell tells that a visit was left. The caller holds m.mu.
+func (m *Machine) retell(v table.VisitID) {
+	for _, e := range m.mem.Untold {
+		if e.Visit == v && e.Left != "" {
+			m.enqueue(e.event())
+		}
+	}
+}
+
+var _ terminal.Waiter = (*link)(nil)
