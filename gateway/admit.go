@@ -10,6 +10,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/jsonrpc"
 	"github.com/tillwire/tillwire/spec"
@@ -174,7 +176,7 @@ func (t *Ticket) Open(c Conn) (*Session, error) {
 	if t.caller.Face == facePAT {
 		sess.line = &line{
 			sess: sess, board: t.site.board, final: t.final, acks: t.acks,
-			open: map[jsonrpc.ID]*question{}, over: map[jsonrpc.ID]string{},
+			open: map[jsonrpc.ID]*question{}, over: map[jsonrpc.ID]string{}, late: map[jsonrpc.ID]func(jsontext.Value){},
 		}
 		t.site.board.connect(sess.line)
 	}

@@ -37,8 +37,9 @@ type line struct {
 
 	last jsonrpc.ID // numbers our requests from 1
 	open map[jsonrpc.ID]*question
-	over map[jsonrpc.ID]string // what became of those that are no longer open
-	past []jsonrpc.ID          // the keys of over, oldest first
+	over map[jsonrpc.ID]string               // what became of those that are no longer open
+	late map[jsonrpc.ID]func(jsontext.Value) // who wants to hear of an answer that comes late
+	past []jsonrpc.ID                        // the keys of over, oldest first
 }
 
 // pastKept bounds how many answered or lapsed requests a line remembers, to
@@ -58,6 +59,8 @@ type question struct {
 	take taker
 	// none is called when there is no answer: an error of the till's, or why.
 	none func(n noAnswer)
+	// late, if there is one, is called with a result that comes after its time.
+	late func(result jsontext.Value)
 
 	timer *time.Timer
 	id    jsonrpc.ID // on the live line
@@ -164,6 +167,9 @@ func (b *switchboard) close(q *question, why string) {
 	if l := b.live; l != nil && l.open[q.id] == q {
 		delete(l.open, q.id)
 		l.remember(q.id, why)
+		if why == sigLapsed && q.late != nil {
+			l.late[q.id] = q.late
+		}
 	}
 }
 
@@ -174,6 +180,7 @@ func (l *line) remember(id jsonrpc.ID, why string) {
 	l.over[id] = why
 	if len(l.past) > pastKept {
 		delete(l.over, l.past[0])
+		delete(l.late, l.past[0])
 		l.past = slices.Delete(l.past, 0, 1)
 	}
 }
@@ -288,6 +295,10 @@ func (l *line) answer(m jsonrpc.Message) *fault {
 		switch l.over[m.ID] {
 		case sigLapsed:
 			l.remember(m.ID, sigAnswered)
+			if late := l.late[m.ID]; late != nil && m.Kind == jsonrpc.Response {
+				late(m.Result)
+			}
+			delete(l.late, m.ID)
 			return newFault(spec.CodeRequestTimedOut, spec.MessageLateAnswer, "", "id", id)
 		case sigAnswered:
 			return newFault(spec.CodeUnexpectedResponse, spec.MessageSecondAnswer, "", "id", id)

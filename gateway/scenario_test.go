@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,8 +24,11 @@ import (
 	"github.com/tillwire/tillwire/gateway"
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/journal/memory"
+	"github.com/tillwire/tillwire/money"
+	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/spec/schema"
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/terminal/sim"
 	"github.com/tillwire/tillwire/txn"
 )
@@ -36,10 +40,15 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // message that the tills get. A line of a scenario is one of
 //
 //	# a comment; the first ones say what the scenario is about
-//	till NAME v0|v1 [strict]      a till connects
+//	till NAME v0|v1               a till connects to /pac
+//	till NAME v0|v1 pat [final] [acks]   to /pat; it wants final receipts, acknowledges
+//	visit TID key=value …         a waiter begins a visit at the terminal
+//	TID| TEXT                     what its screen shows (written by -update)
+//	report TID TYPE               somebody starts a report at the terminal itself
 //	NAME> MESSAGE                 it sends a message; $authCode is the last it was told
 //	NAME< MESSAGE                 it got one (written by -update)
 //	NAME closes                   its connection is gone
+//	NAME falls mute, NAME answers pings
 //	wait 80s                      time passes
 //	script TID key=value …        what the terminal's next request will be like
 //	cut TID, restore TID, power TID   the link, the link again, a restart of the machine
@@ -84,6 +93,12 @@ type world struct {
 	names []string // of the tills, in the order of their coming
 	check *schema.Validator
 
+	ctx context.Context
+	wg  sync.WaitGroup // visits
+
+	mu      sync.Mutex
+	screens []string
+
 	authCode string // the last that a till was told
 }
 
@@ -104,6 +119,7 @@ func newWorld(t *testing.T, store journal.Store, o sim.Options) *world {
 	t.Helper()
 	w := &world{t: t, store: store, tills: map[string]*till{}, check: validator()}
 	ctx := t.Context()
+	w.ctx = ctx
 	if _, err := gateway.FindSite(ctx, store, "demo"); err != nil {
 		if err := gateway.AddSite(ctx, store, journal.Site{ID: "demo", TimeZone: "UTC", Simulated: "DEMO"}); err != nil {
 			t.Fatal(err)
@@ -120,6 +136,7 @@ func newWorld(t *testing.T, store journal.Store, o sim.Options) *world {
 	w.start(gateway.Limits{})
 	t.Cleanup(func() {
 		w.g.Close()
+		defer w.wg.Wait()
 		if err := w.park.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
@@ -162,6 +179,9 @@ func (l testLog) Write(p []byte) (int, error) {
 // A till is one end of an in-memory connection.
 type till struct {
 	name    string
+	face    string
+	acks    bool
+	mute    bool // does not answer pings
 	version string
 	sess    *gateway.Session
 
@@ -186,7 +206,9 @@ func (c *till) Close(code int, reason string) error {
 }
 
 func (c *till) Ping(answered func()) error {
-	answered()
+	if !c.mute {
+		go answered() // its pong comes later, on the goroutine that reads
+	}
 	return nil
 }
 
@@ -210,13 +232,26 @@ func pacQuery(key, version string) url.Values {
 	return q
 }
 
-func (w *world) connect(name, version string) *till {
+func (w *world) connect(name, version string, flags ...string) *till {
 	w.t.Helper()
-	ticket, err := w.g.Admit(gateway.Knock{Face: "pac", Query: pacQuery(demoKey, version)})
+	face, query := "pac", pacQuery(demoKey, version)
+	for _, f := range flags {
+		switch f {
+		case "pat":
+			face = f
+		case "final":
+			query.Set("final-pos-receipt-request", "")
+		case "acks":
+			query.Set("extensions", "acks")
+		default:
+			w.t.Fatalf("no flag %q of a till", f)
+		}
+	}
+	ticket, err := w.g.Admit(gateway.Knock{Face: face, Query: query})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	c := &till{name: name, version: version, methods: map[int]string{}}
+	c := &till{name: name, face: face, acks: slices.Contains(flags, "acks"), version: version, methods: map[int]string{}}
 	if c.sess, err = ticket.Open(c); err != nil {
 		w.t.Fatal(err)
 	}
@@ -262,7 +297,17 @@ func (w *world) fits(c *till, message string) {
 	case m.Method == "signatureVerificationRequest":
 		file = "StCR_verifySignature_Request.json"
 	case m.Method != "":
-		w.t.Errorf("%s: not a method of /pac", message)
+		msg, ok := spec.Default().ByMethod(spec.Side(c.face), c.version, m.Method)
+		if !ok {
+			w.t.Errorf("%s: not a method of /%s", message, c.face)
+			return
+		}
+		kind := msg.Kind
+		if kind == spec.KindNotification && m.ID != nil {
+			return // an acknowledged notice: the extension's own form
+		}
+		sch, _ := msg.Schema(c.version, kind)
+		file = sch.File
 	case m.Result != nil:
 		method := c.methods[*m.ID]
 		if strings.HasPrefix(string(m.Result), `{"cancel`) {
@@ -304,11 +349,15 @@ func play(t *testing.T, text string) string {
 				c.shut = ""
 			}
 		}
+		w.mu.Lock()
+		out = append(out, w.screens...)
+		w.screens = nil
+		w.mu.Unlock()
 	}
 	flush()
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		first, rest, _ := strings.Cut(line, " ")
-		if strings.HasSuffix(first, "<") {
+		if strings.HasSuffix(first, "<") || strings.HasSuffix(first, "|") {
 			continue
 		}
 		out = append(out, line)
@@ -356,9 +405,20 @@ func (w *world) step(first, rest string) {
 	switch {
 	case first == "", first == "#":
 	case first == "till":
-		w.connect(words[0], words[1])
+		w.connect(words[0], words[1], words[2:]...)
+	case first == "visit":
+		w.visit(words[0], words[1:])
+	case first == "report":
+		m := w.machine(words[0])
+		w.wg.Go(func() {
+			if _, err := m.Report(w.ctx, report.Type(words[1])); err != nil {
+				w.screen(words[0], "report failed: "+err.Error())
+			}
+		})
 	case strings.HasSuffix(first, ">"):
 		w.tills[strings.TrimSuffix(first, ">")].sends(strings.ReplaceAll(rest, "$authCode", w.authCode))
+	case rest == "falls mute", rest == "answers pings":
+		w.tills[first].mute = rest == "falls mute"
 	case rest == "closes":
 		w.tills[first].sess.Ended(nil)
 	case first == "wait":
@@ -423,6 +483,75 @@ func (w *world) setSite(words []string) {
 	if err := w.g.Reload(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// screen writes a line of a terminal's screen into the transcript.
+func (w *world) screen(tid, text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.screens = append(w.screens, tid+"| "+text)
+}
+
+func (w *world) visit(tid string, words []string) {
+	w.t.Helper()
+	m := w.machine(tid)
+	v := waiter(w.t, words)
+	w.wg.Go(func() {
+		r, err := m.Visit(w.ctx, v, func(s sim.VisitStep) {
+			text := s.Text
+			if lines := strings.Count(text, "\n"); lines > 8 {
+				text = fmt.Sprintf("(%d lines)", lines)
+			}
+			for line := range strings.SplitSeq(text, "\n") {
+				w.screen(tid, fmt.Sprintf("%-9s %s", s.Step, line))
+			}
+		})
+		if err != nil {
+			w.screen(tid, "error: "+err.Error())
+			return
+		}
+		w.screen(tid, fmt.Sprintf("end: %s, paid %d, gratuity %d, balance %d", r.End, r.Paid, r.Gratuity, r.Balance))
+	})
+}
+
+func waiter(t *testing.T, words []string) sim.Visit {
+	t.Helper()
+	var v sim.Visit
+	number := func(s string) money.Minor {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return money.Minor(n)
+	}
+	for _, word := range words {
+		key, value, _ := strings.Cut(word, "=")
+		switch key {
+		case "waiter":
+			v.Waiter = table.WaiterID(value)
+		case "table":
+			v.Table = table.TableID(value)
+		case "bill":
+			v.PrintBill = true
+		case "split":
+			v.Split = int(number(value))
+		case "amount":
+			v.Amount = number(value)
+		case "tip":
+			v.Tip.Amount = number(value)
+		case "declineFirst":
+			v.DeclineFirst = true
+		case "contactless":
+			v.Contactless = true
+		case "signature":
+			v.Signature = true
+		case "cancelAt":
+			v.CancelAt = sim.Step(value)
+		default:
+			t.Fatalf("no visit key %q", key)
+		}
+	}
+	return v
 }
 
 func script(t *testing.T, words []string) sim.Script {

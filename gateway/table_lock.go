@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/terminal"
@@ -66,7 +68,28 @@ func (a *actor) tableWanted(e terminal.TableWanted) {
 			return nil
 		}, func(r wire.TableLockResult) { a.do(func() { v.lockAnswered(r) }) }),
 		none: func(n noAnswer) { a.do(func() { v.lockUnanswered(n) }) },
+		late: func(result jsontext.Value) {
+			r, _, bad := wire.DecodeTableLockResult(wire.V1, result)
+			if bad == nil && r.Confirmed {
+				a.do(func() { a.lockedLate(e.Visit) })
+			}
+		},
 	})
+}
+
+// lockedLate is a till that locked the table after its time was up. It may have
+// had the unlock before that, and so gets it again.
+func (a *actor) lockedLate(id table.VisitID) {
+	v, err := a.reviveVisit(id)
+	if err != nil {
+		a.g.log.Error("a late lock could not be answered yet", "tid", a.tid, "visit", id, "error", err)
+		a.after(recordAgain, func() { a.lockedLate(id) })
+		return
+	}
+	if v != nil {
+		v.unlockAgain = true
+		v.advance()
+	}
 }
 
 // lockAnswered is the till's answer.

@@ -9,6 +9,7 @@ import (
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/receipt"
+	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
@@ -27,8 +28,11 @@ type visit struct {
 	finalRan  bool           // the till was asked for the final receipt, or need not be
 	asking    bool           // it is being asked
 	final     []receipt.Line // what it gave
-	owed      int            // entries of the outbox that were handed to the switchboard
-	askAgain  time.Duration
+	// unlockAgain says that the till locked the table after it was, or may have
+	// been, told of the unlock: it is told once more.
+	unlockAgain bool
+	owed        int // entries of the outbox that were handed to the switchboard
+	askAgain    time.Duration
 }
 
 func (a *actor) newVisit(count int) *visit {
@@ -207,12 +211,6 @@ func (a *actor) paymentEnded(e terminal.PaymentEnded) {
 		kept()
 		return
 	}
-	for _, p := range v.state.Payments {
-		if p.ID == e.Payment && p.State != table.Open && (p.State == table.Taken) == e.Taken {
-			kept() // it is on disk already
-			return
-		}
-	}
 	now := time.Now().UTC()
 	var event table.Event = table.PaymentNotTaken{Payment: e.Payment, At: now}
 	if e.Taken {
@@ -224,8 +222,11 @@ func (a *actor) paymentEnded(e terminal.PaymentEnded) {
 	case err == nil:
 		kept()
 		v.advance()
+	case errors.As(err, &illegal) && slices.ContainsFunc(v.state.Payments, func(p table.Payment) bool { return p.ID == e.Payment }):
+		kept() // it says nothing new
+		v.advance()
 	case errors.As(err, &illegal):
-		// A payment that this visit does not know: it may be money all the same.
+		// A payment of a visit that locked nothing: it may be money all the same.
 		a.g.log.Error("a terminal told the end of a payment that is not known here", "tid", a.tid, "visit", e.Visit, "payment", e.Payment)
 		if e.Taken {
 			a.toldAgainPayment(e, kept)
@@ -313,8 +314,8 @@ func (v *visit) leave(why string) {
 
 // advance does what is due (table.Due).
 func (v *visit) advance() {
-	due := table.Due(v.state)
-	for _, e := range due {
+	v.deliver() // the till hears of payments before it is asked for their receipt
+	for _, e := range table.Due(v.state) {
 		switch e.(type) {
 		case table.QueuePayments:
 			if !v.must(v.advance, table.Queued{Notice: table.TransactionResponse, Payments: v.state.Unreported(), At: time.Now().UTC()}) {
@@ -338,12 +339,27 @@ func (v *visit) advance() {
 			return
 		case table.AskTerminal:
 			v.askPayment()
-		case table.Deliver:
-			v.deliver()
+		case table.Deliver: // done
 		}
+	}
+	if v.state.Done() && v.unlockAgain {
+		v.requeueUnlock()
 	}
 	if v.state.Done() {
 		v.forget()
+	}
+}
+
+// requeueUnlock owes the till its unlock anew.
+func (v *visit) requeueUnlock() {
+	for _, e := range v.state.Outbox {
+		if e.Notice != table.TableUnlock || !e.Delivered {
+			continue
+		}
+		if v.must(v.advance, table.Requeued{N: e.N, By: "a lock that was confirmed late", At: time.Now().UTC()}) {
+			v.unlockAgain = false
+			v.owe(v.state.Outbox[e.N-1])
+		}
 	}
 }
 
@@ -372,11 +388,8 @@ func (v *visit) owe(e table.Entry) {
 }
 
 func (v *visit) delivered(n int) {
-	if !v.must(func() { v.delivered(n) }, table.Delivered{N: n, At: time.Now().UTC()}) {
-		return
-	}
-	if v.state.Done() {
-		v.forget()
+	if v.must(func() { v.delivered(n) }, table.Delivered{N: n, At: time.Now().UTC()}) {
+		v.advance()
 	}
 }
 
@@ -411,7 +424,9 @@ func (v *visit) lost() {
 // waitForTerminal brings the visit to its end when the terminal stays away.
 // With a payment open it waits for the terminal's or an operator's word.
 func (v *visit) waitForTerminal() {
-	v.lostTimer = v.a.after(v.a.site.settings.Load().limits["lostTerminal"], func() {
+	limit := v.a.site.settings.Load().limits[spec.TimerLostTerminal]
+	left := min(max(limit-time.Since(v.state.LostAt), 0), limit)
+	v.lostTimer = v.a.after(left, func() {
 		if v.state.Lost && (v.state.State == table.Locked || v.state.State == table.Printing || v.state.State == table.Paying) {
 			v.leave("the terminal was lost")
 		}
