@@ -95,5 +95,28 @@ func (l *ledger) kept(ctx context.Context) (int, error) {
 	return h.Records, err
 }
 
+// disown ends a request that may have come to disk although nobody could know:
+// its till was told that it was not taken, and the terminal was never told. It
+// goes on until it is known that nothing was kept, or that its end is.
+func (a *actor) disown(l ledger, end func(now time.Time) (journal.Head, []journal.Record, error)) {
+	n, err := l.kept(a.g.ctx)
+	if err == nil && n > 0 {
+		head, records, illegal := end(time.Now().UTC())
+		if illegal != nil {
+			a.g.log.Error("event refused", "error", illegal)
+			return
+		}
+		mine := ledger{store: l.store, stream: l.stream, count: n}
+		err = mine.commit(a.g.ctx, head, records...)
+	}
+	if err != nil {
+		a.g.log.Error("a request that was refused may be on disk, open", "request", l.stream, "error", err)
+		a.after(disownAgain, func() { a.disown(l, end) })
+	}
+}
+
+// disownAgain is the pause between tries to end a request that nobody waits for.
+const disownAgain = time.Minute
+
 // txnRecord is an event of a transaction in its stored form.
 func txnRecord(e txn.Event) journal.Record { return journal.EncodeTxn(e, time.Now().UTC()) }

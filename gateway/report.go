@@ -87,6 +87,13 @@ func (r *reportRun) begin(ctx context.Context, e report.Dispatched) error {
 	e.At = time.Now().UTC()
 	r.led = ledger{store: r.a.g.store, stream: txn.RequestID(e.ID)}
 	if err := r.record(ctx, e); err != nil {
+		if errors.Is(err, journal.ErrUncertain) {
+			r.a.disown(r.led, func(now time.Time) (journal.Head, []journal.Record, error) {
+				never := report.NotMade{Reason: "the terminal was never told", At: now}
+				end, err := report.Replay(e, never)
+				return journal.ReportHead(end), []journal.Record{journal.EncodeReport(never, now)}, err
+			})
+		}
 		return err
 	}
 	r.a.open(r)

@@ -67,7 +67,11 @@ func (t *transaction) begin(ctx context.Context, accepted txn.Accepted) error {
 	t.led = ledger{store: t.a.g.store, stream: accepted.ID}
 	if err := t.led.commit(ctx, journal.TxnHead(next), txnRecord(accepted), txnRecord(txn.Dispatched{At: now})); err != nil {
 		if errors.Is(err, journal.ErrUncertain) {
-			t.a.disown(t.led, next)
+			t.a.disown(t.led, func(now time.Time) (journal.Head, []journal.Record, error) {
+				never, told := txn.NeverRan{Reason: txn.NeverSent, At: now}, txn.Answered{Told: txn.ToldError, At: now}
+				end, err := txn.Replay(accepted, txn.Dispatched{At: accepted.At}, never, told)
+				return journal.TxnHead(end), []journal.Record{txnRecord(never), txnRecord(told)}, err
+			})
 		}
 		return err
 	}
@@ -77,30 +81,6 @@ func (t *transaction) begin(ctx context.Context, accepted txn.Accepted) error {
 	// Through the mailbox: a cancel that came during the append is seen first.
 	t.a.do(t.advance)
 	return nil
-}
-
-// disown ends a request that may have come to disk although nobody could know:
-// its till was told that it was not taken, and the terminal was never told.
-func (a *actor) disown(l ledger, t txn.Transaction) {
-	now := time.Now().UTC()
-	never, told := txn.NeverRan{Reason: txn.NeverSent, At: now}, txn.Answered{Told: txn.ToldError, At: now}
-	n, err := l.kept(a.g.ctx)
-	if err == nil && n == 0 {
-		return
-	}
-	if err == nil {
-		for _, e := range []txn.Event{never, told} {
-			if t, err = txn.Apply(t, e); err != nil {
-				a.g.log.Error("event refused", "error", err)
-				return
-			}
-		}
-		mine := ledger{store: l.store, stream: l.stream, count: n}
-		err = mine.commit(a.g.ctx, journal.TxnHead(t), txnRecord(never), txnRecord(told))
-	}
-	if err != nil {
-		a.after(lastAsk, func() { a.disown(l, t) })
-	}
 }
 
 // remaining is what is left until TIMED_OUT is told. The journal's timestamps
