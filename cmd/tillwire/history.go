@@ -346,16 +346,7 @@ func printCopies(out io.Writer, c receipt.Copies) {
 }
 
 // paper renders a receipt with the edge of its paper.
-func paper(lines []receipt.Line) string {
-	var b strings.Builder
-	edge := "  +" + strings.Repeat("-", receipt.Width+2) + "+\n"
-	b.WriteString(edge)
-	for line := range strings.Lines(receipt.Plain(lines)) {
-		fmt.Fprintf(&b, "  | %-*s |\n", receipt.Width, strings.TrimRight(line, "\n"))
-	}
-	b.WriteString(edge)
-	return b.String()
-}
+func paper(lines []receipt.Line) string { return sheet(receipt.Plain(lines)) }
 
 // tell says in a few words what a record says.
 func tell(kind journal.StreamKind, r journal.Record) (string, error) {

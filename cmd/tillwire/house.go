@@ -29,6 +29,7 @@ type houseConfig struct {
 	TLS                  *tls.Config
 	BehindProxy          bool
 	Dev                  bool
+	Controls             bool // of simulated terminals, under /dev/
 	Speed                float64
 	Seed                 uint64
 	Log                  *slog.Logger
@@ -40,6 +41,7 @@ type house struct {
 	store  journal.Store
 	gw     *gateway.Gateway
 	sims   *simulators
+	hands  *controls // nil for none
 	admin  *http.Server
 	addr   string // host:port for tills
 	log    *slog.Logger
@@ -99,8 +101,13 @@ func openHouse(ctx context.Context, cfg houseConfig) (_ *house, err error) {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(metrics, &journalFigures{h.store}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	d := door.New(door.Config{Gateway: h.gw, Log: cfg.Log, Gatherer: registry, TLS: cfg.TLS, BehindProxy: cfg.BehindProxy})
+	registry.MustRegister(metrics, gateway.Figures{Gateway: h.gw}, &journalFigures{h.store}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	dc := door.Config{Gateway: h.gw, Log: cfg.Log, Gatherer: registry, TLS: cfg.TLS, BehindProxy: cfg.BehindProxy}
+	if cfg.Controls {
+		h.hands = newControls(h.gw, h.sims)
+		dc.Dev = h.hands
+	}
+	d := door.New(dc)
 	doorCtx, shut := context.WithCancel(context.Background())
 	h.shutDoor = shut
 	h.running.Go(func() {
@@ -201,6 +208,9 @@ func (h *house) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	var errs []error
+	if h.hands != nil {
+		h.hands.stop()
+	}
 	h.shutDoor()
 	if h.admin != nil {
 		errs = append(errs, h.admin.Shutdown(ctx))

@@ -20,6 +20,7 @@ import (
 const (
 	exitError     = 1  // the command could not do its work
 	exitUsage     = 2  // the command line or a setting is wrong
+	exitRefused   = 3  // at a table: refused, no such table, or no till
 	exitNotTaken  = 10 // declined, void or unsuccessful
 	exitCancelled = 11 // cancelled
 	exitUnknown   = 12 // it is not known whether money was taken
@@ -27,14 +28,15 @@ const (
 
 // cli is the command line.
 type cli struct {
-	Demo    demoCmd    `cmd:"" help:"See one sale go through, from till to terminal and back."`
-	Serve   serveCmd   `cmd:"" help:"Run the gateway."`
-	Epos    eposCmd    `cmd:"" help:"Be a till: ask a gateway for sales, refunds, reports and more."`
-	Site    siteCmd    `cmd:"" help:"Add, list and change sites."`
-	Key     keyCmd     `cmd:"" help:"Add, list and revoke the keys that open a site to a till."`
-	History historyCmd `cmd:"" help:"Look at what was asked and what became of it, and check that the record is whole."`
-	Bench   benchCmd   `cmd:"" help:"Measure what the gateway costs on this machine, as ratios."`
-	Version versionCmd `cmd:"" help:"Print version, commit, Go and spec versions."`
+	Demo      demoCmd      `cmd:"" help:"See one sale go through, from till to terminal and back."`
+	Serve     serveCmd     `cmd:"" help:"Run the gateway."`
+	Epos      eposCmd      `cmd:"" help:"Be a till: ask a gateway for sales, refunds, reports and more."`
+	Site      siteCmd      `cmd:"" help:"Add, list and change sites."`
+	Key       keyCmd       `cmd:"" help:"Add, list and revoke the keys that open a site to a till."`
+	History   historyCmd   `cmd:"" help:"Look at what was asked and what became of it, and check that the record is whole."`
+	Terminals terminalsCmd `cmd:"" help:"Be the people at the simulated terminals of a gateway that runs with --dev."`
+	Bench     benchCmd     `cmd:"" help:"Measure what the gateway costs on this machine, as ratios."`
+	Version   versionCmd   `cmd:"" help:"Print version, commit, Go and spec versions."`
 }
 
 // Help is shown with the help of the command line as a whole.
@@ -46,8 +48,8 @@ func (cli) Help() string {
     tillwire epos sale --tid VCMDEMOSIP0 --amount 12.50
 
 Exit codes: 0 done, and a transaction was SUCCESSFUL; 1 any error; 2 wrong
-usage; 10 DECLINED, VOID or UNSUCCESSFUL; 11 CANCELLED; 12 it is not known
-whether money was taken.`
+usage; 3 a waiter was refused, or found no table; 10 DECLINED, VOID or
+UNSUCCESSFUL; 11 CANCELLED; 12 it is not known whether money was taken.`
 }
 
 // streams are where a command reads and writes. Results go to out, logs and

@@ -116,7 +116,7 @@ func (c serveCmd) Run(kctx *kong.Context, s streams) error {
 	defer ignore()
 	h, err := openHouse(context.Background(), houseConfig{
 		Dir: dir, Command: "tillwire serve", Listen: c.Listen, TLS: secure, BehindProxy: c.BehindProxy,
-		Dev: c.Dev, Speed: float64(c.SimSpeed), Seed: c.seed(), Log: c.logger(s),
+		Dev: c.Dev, Controls: c.controls(), Speed: float64(c.SimSpeed), Seed: c.seed(), Log: c.logger(s),
 	})
 	if err != nil {
 		return err
@@ -135,6 +135,10 @@ func (c serveCmd) Run(kctx *kong.Context, s streams) error {
 	}
 	return errors.Join(err, h.close())
 }
+
+// controls reports whether simulated terminals can be driven from outside. A
+// proxy would open them to whoever reaches it.
+func (c serveCmd) controls() bool { return c.Dev && !c.BehindProxy }
 
 // tls reads certificate and key, if there are any.
 func (c serveCmd) tls() (*tls.Config, error) {

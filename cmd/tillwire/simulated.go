@@ -135,6 +135,24 @@ func (s *simulators) summon(g *gateway.Gateway, site journal.Site, tid txn.TID) 
 	return p != nil && p.plug(g, site.ID, tid)
 }
 
+// machine finds a simulated terminal by its name and plugs it in.
+func (s *simulators) machine(g *gateway.Gateway, site txn.SiteID, tid txn.TID) (*sim.Machine, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.parks[site]
+	if p == nil || !p.plug(g, site, tid) {
+		return nil, false
+	}
+	return p.park.Machine(tid)
+}
+
+// has reports whether the site has simulated terminals.
+func (s *simulators) has(site txn.SiteID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.parks[site] != nil
+}
+
 // remove unplugs a site's machines and switches them off.
 func (s *simulators) remove(ctx context.Context, g *gateway.Gateway, id txn.SiteID) error {
 	p := s.parks[id]
