@@ -276,48 +276,53 @@ func (l *line) receive(m jsonrpc.Message) {
 		}
 	case jsonrpc.Response, jsonrpc.Invalid:
 	}
-	if f := l.answer(m); f != nil {
+	f, late := l.answer(m)
+	if f != nil {
 		s.fail(m.ID, f)
+	}
+	if late != nil {
+		late(m.Result)
 	}
 }
 
-// answer finds the question and passes the answer on. It returns what is wrong.
-func (l *line) answer(m jsonrpc.Message) *fault {
+// answer finds the question and passes the answer on. It returns what is wrong
+// and who wants to hear of an answer that came late, once that was told.
+func (l *line) answer(m jsonrpc.Message) (f *fault, late func(jsontext.Value)) {
 	b := l.board
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	id := strconv.Itoa(int(m.ID))
 	if b.live != l {
-		return nil // it was told that it is discontinued
+		return nil, nil // it was told that it is discontinued
 	}
 	q := l.open[m.ID]
 	if q == nil {
 		switch l.over[m.ID] {
 		case sigLapsed:
 			l.remember(m.ID, sigAnswered)
-			if late := l.late[m.ID]; late != nil && m.Kind == jsonrpc.Response {
-				late(m.Result)
+			if m.Kind == jsonrpc.Response {
+				late = l.late[m.ID]
 			}
 			delete(l.late, m.ID)
-			return newFault(spec.CodeRequestTimedOut, spec.MessageLateAnswer, "", "id", id)
+			return newFault(spec.CodeRequestTimedOut, spec.MessageLateAnswer, "", "id", id), late
 		case sigAnswered:
-			return newFault(spec.CodeUnexpectedResponse, spec.MessageSecondAnswer, "", "id", id)
+			return newFault(spec.CodeUnexpectedResponse, spec.MessageSecondAnswer, "", "id", id), nil
 		}
-		return newFault(spec.CodeUnexpectedResponse, spec.MessageUnknownAnswer, "", "id", id)
+		return newFault(spec.CodeUnexpectedResponse, spec.MessageUnknownAnswer, "", "id", id), nil
 	}
 	if m.Kind == jsonrpc.ErrorResponse {
 		b.close(q, sigAnswered)
 		q.none(noAnswer{why: fmt.Sprintf("the till answered with error %d", m.Error.Code), sent: true, error: m.Error})
-		return nil
+		return nil, nil
 	}
 	use, devs, f := q.take(l.sess.version, m.Result)
 	if f == nil {
 		f = l.sess.deviations(append(unknownMembers(m), devs...))
 	}
 	if f != nil {
-		return f
+		return f, nil
 	}
 	b.close(q, sigAnswered)
 	use()
-	return nil
+	return nil, nil
 }

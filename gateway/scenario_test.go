@@ -99,7 +99,8 @@ type world struct {
 	mu      sync.Mutex
 	screens []string
 
-	authCode string // the last that a till was told
+	authCode string   // the last that a till was told
+	payments []string // payment ids, in the order of their coming
 }
 
 // validator is made once: that takes longer than most tests.
@@ -111,7 +112,10 @@ var validator = sync.OnceValue(func() *schema.Validator {
 	return v
 })
 
-var authCode = regexp.MustCompile(`"authCode":"([^"]+)"`)
+var (
+	authCode = regexp.MustCompile(`"authCode":"([^"]+)"`)
+	uuid     = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+)
 
 const demoKey = "demo"
 
@@ -342,7 +346,7 @@ func play(t *testing.T, text string) string {
 				if found := authCode.FindStringSubmatch(m); found != nil {
 					w.authCode = found[1]
 				}
-				out = append(out, name+"< "+shorten(m))
+				out = append(out, name+"< "+w.named(shorten(m)))
 			}
 			if c.shut != "" {
 				out = append(out, name+"< closed: "+c.shut)
@@ -365,6 +369,18 @@ func play(t *testing.T, text string) string {
 		flush()
 	}
 	return strings.Join(out, "\n") + "\n"
+}
+
+// named gives payment ids, which are random, names in the order of their coming.
+func (w *world) named(message string) string {
+	return uuid.ReplaceAllStringFunc(message, func(id string) string {
+		i := slices.Index(w.payments, id)
+		if i < 0 {
+			i = len(w.payments)
+			w.payments = append(w.payments, id)
+		}
+		return fmt.Sprintf("payment %d", i+1)
+	})
 }
 
 // shorten leaves the lines of receipts out: package sim tests those.

@@ -22,12 +22,13 @@ type visit struct {
 	a *actor
 	life[table.Visit, table.Event]
 
-	lostTimer *time.Timer
-	flushing  *time.Timer
-	leaving   string         // the waiter left while the till was asked for the lock
-	finalRan  bool           // the till was asked for the final receipt, or need not be
-	asking    bool           // it is being asked
-	final     []receipt.Line // what it gave
+	lostTimer  *time.Timer
+	flushing   *time.Timer
+	leaving    string         // the waiter left while the till was asked for the lock
+	finalAsked bool           // the till is being asked for the final receipt
+	finalRan   bool           // it was, or need not be
+	asking     bool           // the terminal is being asked about the open payment
+	final      []receipt.Line // what it gave
 	// unlockAgain says that the till locked the table after it was, or may have
 	// been, told of the unlock: it is told once more.
 	unlockAgain bool
@@ -324,6 +325,9 @@ func (v *visit) advance() {
 			v.advance()
 			return
 		case table.AskFinalReceipt:
+			if v.finalAsked {
+				return
+			}
 			if !v.finalRan {
 				v.askFinal()
 				return
