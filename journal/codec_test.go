@@ -245,6 +245,7 @@ func TestForms(t *testing.T) {
 		},
 		{report.Delivered{At: at}, `{}`},
 		{report.Requeued{By: "anna", At: later}, `{"by":"anna","at":"2026-03-14T12:00:01.000000005Z"}`},
+		{report.Requeued{By: "anna", Reason: "lost", At: at}, `{"by":"anna","reason":"lost"}`},
 	} {
 		r := journal.EncodeReport(c.e, at)
 		if string(r.Body) != c.want {
@@ -289,6 +290,7 @@ func TestForms(t *testing.T) {
 		{table.Queued{Notice: table.TableUnlock, At: at}, `{"notice":"tableUnlock"}`},
 		{table.Delivered{N: 1, At: at}, `{"n":1}`},
 		{table.Requeued{N: 2, By: "anna", At: at}, `{"n":2,"by":"anna"}`},
+		{table.Requeued{N: 2, By: "anna", Reason: "lost", At: at}, `{"n":2,"by":"anna","reason":"lost"}`},
 	} {
 		r := journal.EncodeTable(c.e, at)
 		if string(r.Body) != c.want {

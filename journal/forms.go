@@ -157,8 +157,9 @@ type broughtForm struct {
 }
 
 type requeuedForm struct {
-	By string     `json:"by"`
-	At *time.Time `json:"at,omitempty"`
+	By     string     `json:"by"`
+	Reason string     `json:"reason,omitzero"`
+	At     *time.Time `json:"at,omitempty"`
 }
 
 type madeForm struct {
@@ -299,9 +300,10 @@ type deliveredForm struct {
 }
 
 type visitRequeuedForm struct {
-	N  int        `json:"n"`
-	By string     `json:"by"`
-	At *time.Time `json:"at,omitempty"`
+	N      int        `json:"n"`
+	By     string     `json:"by"`
+	Reason string     `json:"reason,omitzero"`
+	At     *time.Time `json:"at,omitempty"`
 }
 
 type orphanForm struct {

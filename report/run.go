@@ -66,8 +66,9 @@ type (
 	Delivered struct{ At time.Time }
 	// Requeued: an operator had a delivered report sent anew.
 	Requeued struct {
-		By string
-		At time.Time
+		By     string
+		Reason string // in the operator's words
+		At     time.Time
 	}
 	// Interrupted: the link or the gateway was lost in between.
 	Interrupted struct{ At time.Time }

@@ -105,9 +105,10 @@ type (
 	// Requeued: a delivered notice is to be sent anew, because an operator wants
 	// it, or because the till locked the table after its unlock was delivered.
 	Requeued struct {
-		N  int
-		By string
-		At time.Time
+		N      int
+		By     string
+		Reason string // in the operator's words
+		At     time.Time
 	}
 )
 
