@@ -15,23 +15,7 @@ import (
 // duplicate serves the recovery tool of tills (the contract, section 3.5).
 func (s *Session) duplicate(m jsonrpc.Message) *fault {
 	params, devs, bad := wire.DecodeDuplicate(s.version, m.Params)
-	if bad != nil {
-		return invalidParams(bad)
-	}
-	if f := s.deviations(devs); f != nil {
-		return f
-	}
-	c, f := s.accept(m)
-	if f != nil {
-		return f
-	}
-	a, f := s.connectedActor(params.TID)
-	if f != nil {
-		c.settled()
-		return f
-	}
-	a.do(func() { a.duplicate(c) })
-	return nil
+	return s.toTerminal(m, params.TID, devs, bad, func(a *actor, c *call, _ []string) { a.duplicate(c) })
 }
 
 func (a *actor) duplicate(c *call) {

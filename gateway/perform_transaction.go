@@ -13,24 +13,9 @@ import (
 // accountVerification (the contract, section 3.3).
 func (s *Session) performTransaction(m jsonrpc.Message, kind txn.Type) *fault {
 	params, devs, bad := wire.DecodePerformTransaction(s.version, m.Method, m.Params)
-	if bad != nil {
-		return invalidParams(bad)
-	}
-	if f := s.deviations(devs); f != nil {
-		return f
-	}
-	c, f := s.accept(m)
-	if f != nil {
-		return f
-	}
-	a, f := s.connectedActor(params.TID)
-	if f != nil {
-		c.settled()
-		return f
-	}
-	req := requestOf(kind, params)
-	a.do(func() { a.performTransaction(c, req, tolerated(m, devs)) })
-	return nil
+	return s.toTerminal(m, params.TID, devs, bad, func(a *actor, c *call, deviations []string) {
+		a.performTransaction(c, requestOf(kind, params), deviations)
+	})
 }
 
 // performTransaction checks what only the terminal can say and begins.

@@ -18,23 +18,7 @@ import (
 // report serves the four reports (the contract, section 3.6).
 func (s *Session) report(m jsonrpc.Message, kind report.Type) *fault {
 	params, devs, bad := wire.DecodeReport(s.version, m.Params)
-	if bad != nil {
-		return invalidParams(bad)
-	}
-	if f := s.deviations(devs); f != nil {
-		return f
-	}
-	c, f := s.accept(m)
-	if f != nil {
-		return f
-	}
-	a, f := s.connectedActor(params.TID)
-	if f != nil {
-		c.settled()
-		return f
-	}
-	a.do(func() { a.report(c, kind, tolerated(m, devs)) })
-	return nil
+	return s.toTerminal(m, params.TID, devs, bad, func(a *actor, c *call, deviations []string) { a.report(c, kind, deviations) })
 }
 
 func (a *actor) report(c *call, kind report.Type, deviations []string) {

@@ -364,6 +364,32 @@ func (s *Session) accept(m jsonrpc.Message) (*call, *fault) {
 	return c, nil
 }
 
+// toTerminal hands a request whose params were decoded to the terminal that it
+// names, as a call that is answered later. Serve runs in the terminal's actor
+// and is told what was tolerated of the message.
+func (s *Session) toTerminal(
+	m jsonrpc.Message, tid string, devs []wire.Deviation, bad *wire.Fault,
+	serve func(a *actor, c *call, deviations []string),
+) *fault {
+	if bad != nil {
+		return invalidParams(bad)
+	}
+	if f := s.deviations(devs); f != nil {
+		return f
+	}
+	c, f := s.accept(m)
+	if f != nil {
+		return f
+	}
+	a, f := s.connectedActor(tid)
+	if f != nil {
+		c.settled()
+		return f
+	}
+	a.do(func() { serve(a, c, tolerated(m, devs)) })
+	return nil
+}
+
 // connectedActor finds the terminal that a till named.
 func (s *Session) connectedActor(tid string) (*actor, *fault) {
 	a := s.g.find(s.site, txn.TID(tid))
