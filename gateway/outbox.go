@@ -1,16 +1,10 @@
 package gateway
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/jsonrpc"
-	"github.com/tillwire/tillwire/report"
-	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/wire"
 )
 
@@ -161,92 +155,4 @@ func (b *switchboard) waiting() int {
 		n += len(q)
 	}
 	return n
-}
-
-// Resend has a notice that was delivered sent anew, or all of a stream when n
-// is 0: for what a till lost after it had it. By is who wants it, for the
-// record. It returns how many.
-func (g *Gateway) Resend(ctx context.Context, stream journal.Stream, n int, by string) (int, error) {
-	h, err := g.store.Head(ctx, stream)
-	if err != nil {
-		return 0, err
-	}
-	s := g.site(h.Site)
-	if s == nil {
-		return 0, fmt.Errorf("gateway: no site %q", h.Site)
-	}
-	a := s.actor(h.TID)
-	if a == nil {
-		a = g.newActor(s, h.TID)
-	}
-	type answer struct {
-		count int
-		err   error
-	}
-	done := make(chan answer, 1)
-	a.do(func() {
-		var ans answer
-		if h.Kind == journal.ReportStream {
-			ans.count, ans.err = a.resendReport(stream, by)
-		} else {
-			ans.count, ans.err = a.resendVisit(table.VisitID(stream), n, by)
-		}
-		done <- ans
-	})
-	select {
-	case ans := <-done:
-		return ans.count, ans.err
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-}
-
-// ErrNothingToResend says that nothing of the stream was delivered before.
-var ErrNothingToResend = errors.New("gateway: nothing of it was delivered, so nothing is sent anew; what waits is sent by itself")
-
-func (a *actor) resendVisit(id table.VisitID, n int, by string) (int, error) {
-	v, err := a.reviveVisit(id)
-	if err != nil {
-		return 0, err
-	}
-	if v == nil {
-		return 0, fmt.Errorf("gateway: %s is no visit of terminal %s", id, a.tid)
-	}
-	count := 0
-	for _, e := range v.state.Outbox {
-		if !e.Delivered || (n != 0 && e.N != n) {
-			continue
-		}
-		if err := v.record(a.g.ctx, table.Requeued{N: e.N, By: by, At: time.Now().UTC()}); err != nil {
-			return count, err
-		}
-		v.owe(v.state.Outbox[e.N-1])
-		count++
-	}
-	if v.state.Done() {
-		v.forget()
-	}
-	if count == 0 {
-		return 0, ErrNothingToResend
-	}
-	return count, nil
-}
-
-func (a *actor) resendReport(stream journal.Stream, by string) (int, error) {
-	records, err := a.g.store.Records(a.g.ctx, stream)
-	if err != nil {
-		return 0, err
-	}
-	b := a.brought(stream, len(records))
-	if b.state, err = journal.ReplayReport(records); err != nil {
-		return 0, err
-	}
-	if !b.state.Brought || !b.state.Delivered {
-		return 0, ErrNothingToResend
-	}
-	if err := b.record(a.g.ctx, report.Requeued{By: by, At: time.Now().UTC()}); err != nil {
-		return 0, err
-	}
-	b.owe()
-	return 1, nil
 }

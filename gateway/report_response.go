@@ -46,10 +46,7 @@ type broughtReport struct {
 }
 
 func (a *actor) brought(id txn.RequestID, count int) *broughtReport {
-	return &broughtReport{a: a, life: life[report.Run, report.Event]{
-		ledger: ledger{store: a.g.store, stream: id, count: count},
-		apply:  report.Apply, encode: journal.EncodeReport, head: journal.ReportHead,
-	}}
+	return &broughtReport{a: a, life: reportLife(a.g.store, id, count)}
 }
 
 // owe hands the report to the switchboard.
