@@ -37,10 +37,7 @@ type visit struct {
 }
 
 func (a *actor) newVisit(count int) *visit {
-	return &visit{a: a, life: life[table.Visit, table.Event]{
-		ledger: ledger{store: a.g.store, count: count},
-		apply:  table.Apply, encode: journal.EncodeTable, head: journal.TableHead,
-	}}
+	return &visit{a: a, life: visitLife(a.g.store, "", count)}
 }
 
 func (v *visit) requestID() txn.RequestID { return txn.RequestID(v.state.ID) }
