@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -195,7 +196,7 @@ func (s *Session) Receive(data []byte) {
 		return
 	}
 	if bad != nil {
-		s.malformed(m, bad)
+		s.malformed(data, m, bad)
 		return
 	}
 	if s.line != nil {
@@ -225,7 +226,7 @@ func (s *Session) Receive(data []byte) {
 }
 
 // malformed answers what is no message at all.
-func (s *Session) malformed(m jsonrpc.Message, bad *jsonrpc.Fault) {
+func (s *Session) malformed(data []byte, m jsonrpc.Message, bad *jsonrpc.Fault) {
 	id := s.usable(bad.ID)
 	if bad.Answer && s.line == nil {
 		id = jsonrpc.NoID
@@ -234,7 +235,14 @@ func (s *Session) malformed(m jsonrpc.Message, bad *jsonrpc.Fault) {
 		s.fail(id, methodNotFound(m.Method)) // which comes first
 		return
 	}
-	s.fail(id, &fault{code: bad.Code, message: bad.Message})
+	f := &fault{code: bad.Code, message: bad.Message}
+	switch {
+	case bad.Code == spec.CodeParse:
+		f.message = spec.MessageNotJSON
+	case bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("[")):
+		f.message = spec.MessageBatch
+	}
+	s.fail(id, f)
 }
 
 // usable returns the id for an error, or none where a request in flight has it:
