@@ -24,11 +24,12 @@ import (
 // is carried out by the gateway that owns the folder, or, while none does, by
 // the command itself: the same code in either place.
 type order struct {
-	AddSite   *siteOrder `json:"addSite,omitzero"`
-	SetSite   *siteOrder `json:"setSite,omitzero"`
-	AddKey    *keyOrder  `json:"addKey,omitzero"`
-	RevokeKey string     `json:"revokeKey,omitzero"` // the key's public id
-	Rebuild   bool       `json:"rebuild,omitzero"`
+	AddSite   *siteOrder   `json:"addSite,omitzero"`
+	SetSite   *siteOrder   `json:"setSite,omitzero"`
+	AddKey    *keyOrder    `json:"addKey,omitzero"`
+	RevokeKey string       `json:"revokeKey,omitzero"` // the key's public id
+	Rebuild   bool         `json:"rebuild,omitzero"`
+	Resend    *resendOrder `json:"resend,omitzero"`
 }
 
 // A siteOrder names a site and what is to be so about it; nil leaves it alone.
@@ -48,13 +49,30 @@ type keyOrder struct {
 	Faces []string   `json:"faces,omitzero"`
 }
 
+// A resendOrder names delivered notices of a visit or report that are to be sent
+// to the till anew.
+type resendOrder struct {
+	ID     journal.Stream `json:"id"`
+	Notice int            `json:"notice,omitzero"` // 0 is all that were delivered
+	By     string         `json:"by"`
+	Reason string         `json:"reason"`
+}
+
+// A resentView is what is sent anew.
+type resentView struct {
+	ID      journal.Stream `json:"id"`
+	Count   int            `json:"count"`
+	Running bool           `json:"running"` // a gateway runs, and sends it
+}
+
 // A result is what came of an order.
 type result struct {
 	Site   *siteView `json:"site,omitzero"`
 	Key    *keyView  `json:"key,omitzero"`
 	Secret string    `json:"secret,omitzero"` // of a new key, shown this once
 
-	Rebuilt int `json:"rebuilt,omitzero"` // how many requests were rebuilt
+	Rebuilt int         `json:"rebuilt,omitzero"` // how many requests were rebuilt
+	Resent  *resentView `json:"resent,omitzero"`
 }
 
 // change returns the site as the order wants it.
@@ -96,8 +114,9 @@ func set[T any](to *T, from *T) {
 	}
 }
 
-// carryOut writes what the order says into the store.
-func (o order) carryOut(ctx context.Context, store journal.Store) (result, error) {
+// carryOut writes what the order says into the store. The gateway is the one
+// that runs on it, or nil.
+func (o order) carryOut(ctx context.Context, store journal.Store, g *gateway.Gateway) (result, error) {
 	switch {
 	case o.AddSite != nil:
 		s, err := o.AddSite.change(journal.Site{ID: o.AddSite.ID, Created: time.Now().UTC()})
@@ -124,8 +143,29 @@ func (o order) carryOut(ctx context.Context, store journal.Store) (result, error
 	case o.Rebuild:
 		n, err := rebuild(ctx, store)
 		return result{Rebuilt: n}, err
+	case o.Resend != nil:
+		return o.Resend.carryOut(ctx, store, g)
 	}
 	return result{}, errors.New("an order without anything to do")
+}
+
+func (o resendOrder) carryOut(ctx context.Context, store journal.Store, g *gateway.Gateway) (result, error) {
+	resend := func() (int, error) { return gateway.Requeue(ctx, store, o.ID, o.Notice, o.By, o.Reason) }
+	if g != nil { // it holds what is open in its hands
+		resend = func() (int, error) { return g.Resend(ctx, o.ID, o.Notice, o.By, o.Reason) }
+	}
+	n, err := resend()
+	switch {
+	case errors.Is(err, journal.ErrNotFound):
+		return result{}, fmt.Errorf("nothing has the id %q", o.ID)
+	case errors.Is(err, gateway.ErrNothingToResend) && o.Notice > 0:
+		return result{}, fmt.Errorf("notice %d of it was not delivered, or there is none", o.Notice)
+	case errors.Is(err, gateway.ErrNothingToResend):
+		return result{}, errors.New("none of its notices was delivered, so nothing is sent anew; what waits is sent by itself")
+	case err != nil:
+		return result{}, err
+	}
+	return result{Resent: &resentView{ID: o.ID, Count: n, Running: g != nil}}, nil
 }
 
 // give has an order carried out on a data folder: by the gateway that owns it,
@@ -144,7 +184,7 @@ func (d dataFlags) give(ctx context.Context, command string, o order) (result, e
 		if err != nil {
 			return err
 		}
-		r, err = o.carryOut(ctx, store)
+		r, err = o.carryOut(ctx, store, nil)
 		return errors.Join(err, store.Close())
 	})
 	return r, err
@@ -195,6 +235,7 @@ func sendOrder(ctx context.Context, c *http.Client, o order) (result, error) {
 // An office carries out orders for a running gateway, one after the other.
 type office struct {
 	store journal.Store
+	gw    *gateway.Gateway
 	after func(context.Context) error // has the gateway read sites and keys anew
 
 	mu sync.Mutex
@@ -222,7 +263,7 @@ func (a *office) take(r *http.Request) (int, any) {
 	defer a.mu.Unlock()
 	// An order that was begun is finished, whether its asker waits or not.
 	ctx := context.WithoutCancel(r.Context())
-	done, err := o.carryOut(ctx, a.store)
+	done, err := o.carryOut(ctx, a.store, a.gw)
 	if err == nil {
 		err = a.after(ctx)
 	}

@@ -22,7 +22,7 @@ func ptr[T any](v T) *T { return &v }
 func either(t *testing.T, f func(t *testing.T, store journal.Store, carryOut func(order) (result, error))) {
 	t.Run("here", func(t *testing.T) {
 		store := memory.New()
-		f(t, store, func(o order) (result, error) { return o.carryOut(t.Context(), store) })
+		f(t, store, func(o order) (result, error) { return o.carryOut(t.Context(), store, nil) })
 	})
 	t.Run("over the socket", func(t *testing.T) {
 		store := memory.New()

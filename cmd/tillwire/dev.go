@@ -30,8 +30,8 @@ type visitOrder struct {
 	ByName       bool           `json:"byName,omitzero"`
 	PrintBill    bool           `json:"printBill,omitzero"`
 	Pay          money.Minor    `json:"pay,omitzero"` // 0 is all of it
-	Tip          money.Minor    `json:"tip,omitzero"`
-	TipPercent   int            `json:"tipPercent,omitzero"`
+	Tip          money.Minor    `json:"tip,omitzero"`        // with the first card
+	TipPercent   int            `json:"tipPercent,omitzero"` // with each card
 	Split        int            `json:"split,omitzero"`
 	DeclineFirst bool           `json:"declineFirst,omitzero"`
 	Contactless  bool           `json:"contactless,omitzero"`
@@ -42,7 +42,7 @@ type visitOrder struct {
 func (o visitOrder) visit() sim.Visit {
 	return sim.Visit{
 		Waiter: o.Waiter, Table: o.Table, ByName: o.ByName, PrintBill: o.PrintBill,
-		Amount: o.Pay, Tip: sim.Tip{Percent: o.TipPercent, Amount: o.Tip}, Split: o.Split,
+		Amount: o.Pay, Tip: sim.Tip{Percent: o.TipPercent, Amount: o.Tip, Each: o.TipPercent > 0}, Split: o.Split,
 		DeclineFirst: o.DeclineFirst, Contactless: o.Contactless, Signature: o.Signature, CancelAt: o.CancelAt,
 	}
 }

@@ -17,13 +17,16 @@ import (
 	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/txn"
 )
 
 type historyCmd struct {
-	List       historyListCmd       `cmd:"" help:"List transactions and reports, newest first."`
+	List       historyListCmd       `cmd:"" help:"List transactions, reports and visits to tables, newest first."`
 	Show       historyShowCmd       `cmd:"" help:"Show the whole life of one: each record, what was told, what is true, the receipts."`
 	Unresolved historyUnresolvedCmd `cmd:"" help:"List those of which nobody knows yet what became of them."`
+	Outbox     historyOutboxCmd     `cmd:"" help:"List what waits for Pay-At-Table tills, and why."`
+	Resend     historyResendCmd     `cmd:"" help:"Have a Pay-At-Table till sent anew what it lost after it had it."`
 	Verify     historyVerifyCmd     `cmd:"" help:"Read everything and check that nothing was altered or cut off."`
 	Rebuild    historyRebuildCmd    `cmd:"" help:"Make the lists anew from the records."`
 }
@@ -123,11 +126,15 @@ func (f historyFilter) list(s streams, d dataFlags, unresolved bool) error {
 		if err != nil {
 			return err
 		}
-		if !f.JSON {
-			return printHeads(s.out, heads)
+		entries, err := entriesOf(ctx, store, heads)
+		if err != nil {
+			return err
 		}
-		for _, h := range heads {
-			if err := printJSON(s, viewHead(h)); err != nil {
+		if !f.JSON {
+			return printEntries(s.out, entries)
+		}
+		for _, e := range entries {
+			if err := printJSON(s, e.view()); err != nil {
 				return err
 			}
 		}
@@ -147,13 +154,14 @@ func (f historyFilter) unresolved(ctx context.Context, d dataFlags, store journa
 	slices.Reverse(open)
 	var out []journal.Head
 	for _, h := range open {
-		known := h.State == string(txn.Finished) || h.State == string(txn.Requested)
-		runs := running && h.State != string(txn.Unresolved) && h.State != string(report.Unknown)
-		switch {
-		case known, runs,
-			f.Site != "" && string(h.Site) != f.Site,
-			f.TID != "" && string(h.TID) != f.TID,
-			h.AcceptedAt.Before(f.Since.Time):
+		if f.Site != "" && string(h.Site) != f.Site || f.TID != "" && string(h.TID) != f.TID || h.AcceptedAt.Before(f.Since.Time) {
+			continue
+		}
+		unknown, err := isUnknown(ctx, store, h, running)
+		if err != nil {
+			return nil, err
+		}
+		if !unknown {
 			continue
 		}
 		if out = append(out, h); len(out) == f.Limit {
@@ -163,7 +171,54 @@ func (f historyFilter) unresolved(ctx context.Context, d dataFlags, store journa
 	return out, nil
 }
 
-// A headView is a transaction or report in a list.
+// isUnknown reports whether nobody knows what became of an open stream.
+func isUnknown(ctx context.Context, store journal.Store, h journal.Head, running bool) (bool, error) {
+	if h.Kind == journal.VisitStream {
+		if running || h.State == string(table.Unresolved) {
+			return h.State == string(table.Unresolved), nil
+		}
+		v, err := visitOf(ctx, store, h)
+		_, open := v.OpenPayment()
+		return open, err
+	}
+	switch h.State {
+	case string(txn.Unresolved), string(report.Unknown):
+		return true, nil
+	case string(txn.Finished), string(txn.Requested):
+		return false, nil
+	}
+	return !running, nil
+}
+
+// An entry is a transaction, report or visit in a list.
+type entry struct {
+	journal.Head
+	visit *visitView // nil for others
+}
+
+func entriesOf(ctx context.Context, store journal.Journal, heads []journal.Head) ([]entry, error) {
+	out := make([]entry, len(heads))
+	for i, h := range heads {
+		out[i].Head = h
+		if h.Kind != journal.VisitStream {
+			continue
+		}
+		v, err := visitOf(ctx, store, h)
+		if err != nil {
+			return nil, fmt.Errorf("visit %s: %w", h.Stream, err)
+		}
+		out[i].visit = viewVisit(v)
+	}
+	return out, nil
+}
+
+func (e entry) view() headView {
+	v := viewHead(e.Head)
+	v.Visit = e.visit
+	return v
+}
+
+// A headView is a transaction, report or visit as its head says.
 type headView struct {
 	ID         txn.RequestID      `json:"id"`
 	Kind       journal.StreamKind `json:"kind"`
@@ -180,6 +235,7 @@ type headView struct {
 	Dispatched time.Time          `json:"dispatched,omitzero"`
 	Ended      time.Time          `json:"ended,omitzero"`
 	Records    int                `json:"records"`
+	Visit      *visitView         `json:"visit,omitzero"`
 }
 
 func viewHead(h journal.Head) headView {
@@ -190,16 +246,20 @@ func viewHead(h journal.Head) headView {
 	}
 }
 
-func printHeads(out io.Writer, heads []journal.Head) error {
+func printEntries(out io.Writer, entries []entry) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ACCEPTED\tSITE\tTID\tTYPE\tAMOUNT\tSTATE\tTRUE\tTOLD\tID")
-	for _, h := range heads {
+	for _, h := range entries {
 		amount := "-"
 		if h.Currency != "" {
 			amount = money.Amount{Minor: money.Minor(h.Minor), Currency: money.Currency(h.Currency)}.String()
 		}
+		what, truth, told := h.Type, trueWord(h.Head), orDash(h.Told)
+		if v := h.visit; v != nil {
+			what, truth, told = strings.TrimSpace(h.Type+" "+string(v.Table)), v.truth(h.Head), v.told(h.Head)
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			clock(h.AcceptedAt), h.Site, h.TID, h.Type, amount, h.State, trueWord(h), orDash(h.Told), h.Stream)
+			clock(h.AcceptedAt), h.Site, h.TID, what, amount, h.State, truth, told, h.Stream)
 	}
 	return w.Flush()
 }
@@ -242,10 +302,14 @@ func (c historyShowCmd) Run(s streams) error {
 		if err != nil {
 			return err
 		}
-		if c.JSON {
-			return showJSON(s, head, records)
+		entries, err := entriesOf(ctx, store, []journal.Head{head})
+		if err != nil {
+			return err
 		}
-		return show(s.out, head, records)
+		if c.JSON {
+			return showJSON(s, entries[0], records)
+		}
+		return show(s.out, entries[0], records)
 	})
 }
 
@@ -258,19 +322,19 @@ type recordView struct {
 	Body    jsontext.Value `json:"body"`
 }
 
-func showJSON(s streams, head journal.Head, records []journal.Record) error {
+func showJSON(s streams, e entry, records []journal.Record) error {
 	life := struct {
 		headView `json:",inline"`
 		Life     []recordView `json:"life"`
-	}{headView: viewHead(head)}
+	}{headView: e.view()}
 	for _, r := range records {
 		life.Life = append(life.Life, recordView{r.Seq, r.Kind, r.Version, r.At.UTC(), jsontext.Value(r.Body)})
 	}
 	return printJSON(s, life)
 }
 
-func show(out io.Writer, head journal.Head, records []journal.Record) error {
-	if err := printHeads(out, []journal.Head{head}); err != nil {
+func show(out io.Writer, head entry, records []journal.Record) error {
+	if err := printEntries(out, []entry{head}); err != nil {
 		return err
 	}
 	fmt.Fprintln(out)
@@ -294,10 +358,14 @@ func show(out io.Writer, head journal.Head, records []journal.Record) error {
 		if err != nil {
 			return err
 		}
-		if run.Report != nil {
-			fmt.Fprint(out, receipt.Plain(run.Report.Lines))
-		}
+		showReport(out, run)
 		return nil
+	case journal.VisitStream:
+		v, err := journal.ReplayTable(records)
+		if err != nil {
+			return err
+		}
+		return showVisit(out, v)
 	case journal.OrphanStream:
 		o, err := journal.DecodeOrphan(records[0])
 		if err == nil && o.Outcome != nil {
@@ -306,6 +374,23 @@ func show(out io.Writer, head journal.Head, records []journal.Record) error {
 		return err
 	}
 	return nil
+}
+
+func showReport(out io.Writer, r report.Run) {
+	switch {
+	case !r.Brought: // a till asked for it
+	case !r.Delivered && r.Resent > 0:
+		fmt.Fprintln(out, "till     waits: sent anew, not delivered yet")
+	case !r.Delivered:
+		fmt.Fprintln(out, "till     waits: not delivered yet")
+	case r.Resent > 0:
+		fmt.Fprintf(out, "till     has it, sent anew %d times\n", r.Resent)
+	default:
+		fmt.Fprintln(out, "till     has it")
+	}
+	if r.Report != nil {
+		fmt.Fprint(out, receipt.Plain(r.Report.Lines))
+	}
 }
 
 func showTransaction(out io.Writer, t txn.Transaction) error {
@@ -357,6 +442,9 @@ func tell(kind journal.StreamKind, r journal.Record) (string, error) {
 	case journal.ReportStream:
 		e, err := journal.DecodeReport(r)
 		return tellReport(e), err
+	case journal.VisitStream:
+		e, err := journal.DecodeTable(r)
+		return tellTable(e), err
 	case journal.OrphanStream:
 		o, err := journal.DecodeOrphan(r)
 		switch {
@@ -435,7 +523,7 @@ func tellReport(e report.Event) string {
 	case report.Delivered:
 		return "the till has it"
 	case report.Requeued:
-		return "sent to the till anew, by " + e.By
+		return "sent to the till anew, by " + e.By + because(e.Reason)
 	case report.Interrupted:
 		return "the gateway or the terminal was lost in between"
 	case report.Made:

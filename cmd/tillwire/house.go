@@ -177,7 +177,7 @@ func (h *house) openAdmin() error {
 		return err
 	}
 	h.admin = &http.Server{
-		Handler: &office{store: h.store, after: func(ctx context.Context) error {
+		Handler: &office{store: h.store, gw: h.gw, after: func(ctx context.Context) error {
 			if err := h.gw.Reload(ctx); err != nil {
 				return err
 			}

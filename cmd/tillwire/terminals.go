@@ -179,7 +179,7 @@ type terminalsPATCmd struct {
 	List         bool    `help:"Only look at the list of tables."`
 	ByName       bool    `help:"Key the table in if the list lacks it."`
 	Pay          *string `placeholder:"45.50" help:"What is to be paid in all, without gratuity; by default all that is due."`
-	Tip          *string `placeholder:"4.50|10%" help:"Gratuity, with the first card: an amount or a percentage."`
+	Tip          *string `placeholder:"4.50|10%" help:"Gratuity: an amount, with the first card, or a percentage, with each."`
 	Split        int     `default:"1" placeholder:"N" help:"Pay in so many equal parts, each with a card."`
 	DeclineFirst bool    `help:"One more card comes first and is declined."`
 	PrintBill    bool    `help:"Have the bill printed."`
