@@ -590,7 +590,7 @@ func TestConstants(t *testing.T) {
 func codes() []Code {
 	return []Code{
 		ErrParse, ErrInvalidRequest, ErrMethodNotFound, ErrInvalidParams, ErrInternal, ErrTerminalUnavailable, ErrTerminalBusy,
-		ErrRequestNotSupported, ErrNoTransactionInProgress, ErrRequestTimedOut, ErrUnexpectedResponse,
+		ErrRequestNotSupported, ErrNoTransactionInProgress, ErrRequestTimedOut, ErrUnexpectedResponse, ErrDiscontinued,
 	}
 }
 

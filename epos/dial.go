@@ -28,6 +28,7 @@ const (
 type Options struct {
 	// URL is the whole address, as a gateway prints it to be pasted:
 	// wss://host/pac?token=…&api-version=v1&software-house-id=…&installer-id=…
+	// (Pay-At-Table: /pat)
 	URL string
 
 	Host            string  // "gateway.example.com", "10.0.0.5:8484"; with ws:// before it for no TLS
@@ -38,31 +39,40 @@ type Options struct {
 
 	TLS *tls.Config // for wss; nil is the system's
 
-	Handler Handler // for all transactions; see WithHandler for one
+	Handler Handler // for all transactions; see WithHandler for one. Tables uses its Error and Trace only
 }
 
 // Dial connects to a gateway's Pay-At-Counter interface (the contract, section
 // 1). ctx bounds the dialling only. A gateway that does not want this till gives
 // a *RefusedError. No error contains the key.
 func Dial(ctx context.Context, o Options) (*Client, error) {
-	address, version, err := o.address()
+	address, version, err := o.address("/pac")
 	if err != nil {
 		return nil, err
 	}
-	keeper := ws.NewKeeper(pingInterval, pingsMissed)
-	conn, err := ws.Dial(ctx, address, ws.DialOptions{Options: ws.Options{Keeper: keeper}, TLS: o.TLS})
+	conn, keeper, err := o.dial(ctx, address)
 	if err != nil {
-		keeper.Stop()
-		if refused, ok := errors.AsType[*ws.RefusedError](err); ok {
-			return nil, &RefusedError{
-				Status:      refused.Status,
-				UserMessage: wire.DecodeRefusal(refused.Body).UserMessage,
-				RetryAfter:  retryAfter(refused.Header.Get("Retry-After")),
-			}
-		}
-		return nil, fmt.Errorf("epos: %w", err)
+		return nil, err
 	}
 	return newClient(conn, keeper, version, o.Handler), nil
+}
+
+// dial opens a connection and has it pinged by a keeper of its own.
+func (o Options) dial(ctx context.Context, address string) (*ws.Conn, *ws.Keeper, error) {
+	keeper := ws.NewKeeper(pingInterval, pingsMissed)
+	conn, err := ws.Dial(ctx, address, ws.DialOptions{Options: ws.Options{Keeper: keeper}, TLS: o.TLS})
+	if err == nil {
+		return conn, keeper, nil
+	}
+	keeper.Stop()
+	if refused, ok := errors.AsType[*ws.RefusedError](err); ok {
+		return nil, nil, &RefusedError{
+			Status:      refused.Status,
+			UserMessage: wire.DecodeRefusal(refused.Body).UserMessage,
+			RetryAfter:  retryAfter(refused.Header.Get("Retry-After")),
+		}
+	}
+	return nil, nil, fmt.Errorf("epos: %w", err)
 }
 
 // A connection on which nothing comes back to two pings is dead: a till must
@@ -72,8 +82,9 @@ const (
 	pingsMissed  = 2
 )
 
-// address gives the address to dial, with its query, and the version in it.
-func (o Options) address() (string, wire.Version, error) {
+// address gives the address to dial, with its query, and the version in it. The
+// path is that of the interface, if the options do not hold a whole address.
+func (o Options) address(path string) (string, wire.Version, error) {
 	if o.URL != "" {
 		if o.Host != "" || o.Key != "" || o.SoftwareHouseID != "" || o.InstallerID != "" || o.Version != "" {
 			return "", 0, errors.New("epos: give either URL, or Host, Key and the rest")
@@ -105,7 +116,7 @@ func (o Options) address() (string, wire.Version, error) {
 		q.Set("software-house-id", o.SoftwareHouseID)
 		q.Set("installer-id", o.InstallerID)
 	}
-	u.Path, u.RawQuery = "/pac", q.Encode()
+	u.Path, u.RawQuery = path, q.Encode()
 	return u.String(), v, nil
 }
 

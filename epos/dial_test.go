@@ -38,7 +38,7 @@ func TestAddress(t *testing.T) {
 		{"pasted", Options{URL: " wss://h/pac?token=k&api-version=v1#top\n"}, "wss://h/pac?token=k&api-version=v1", wire.V1},
 		{"pasted without a version", Options{URL: "ws://h:1//PAC?token=k"}, "ws://h:1//PAC?token=k", wire.V0},
 	} {
-		got, v, err := test.o.address()
+		got, v, err := test.o.address("/pac")
 		if err != nil || got != test.want || v != test.version {
 			t.Errorf("%s: got %s, %v, %v", test.name, got, v, err)
 		}

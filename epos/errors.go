@@ -12,7 +12,7 @@ import (
 // errors themselves, to compare with: errors.Is(err, epos.ErrTerminalBusy).
 type Code int
 
-// The codes that a till can meet on Pay-At-Counter.
+// The codes that a till can meet.
 const (
 	ErrParse                   Code = spec.CodeParse
 	ErrInvalidRequest          Code = spec.CodeInvalidRequest
@@ -25,6 +25,7 @@ const (
 	ErrNoTransactionInProgress Code = spec.CodeNoTransactionInProgress // nothing to cancel
 	ErrRequestTimedOut         Code = spec.CodeRequestTimedOut         // the terminal certainly did not take it
 	ErrUnexpectedResponse      Code = spec.CodeUnexpectedResponse
+	ErrDiscontinued            Code = spec.CodeConnectionDiscontinued // a newer Pay-At-Table connection took over
 )
 
 // Error names the code.

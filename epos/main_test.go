@@ -180,3 +180,13 @@ func known(t *testing.T, err error) {
 		t.Fatalf("got %v, want an error that leaves no doubt (%v)", err, u)
 	}
 }
+
+// paramsOf returns the params of a message.
+func paramsOf(t *testing.T, text []byte) string {
+	t.Helper()
+	var m message
+	if err := json.Unmarshal(text, &m); err != nil {
+		t.Fatal(err)
+	}
+	return string(m.Params)
+}
