@@ -28,7 +28,7 @@ var (
 func TestRandomRuns(t *testing.T) {
 	events := make([]report.Event, 0, len(trials()))
 	for _, try := range trials() {
-		events = append(events, try.event)
+		events = append(events, try.Event)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		var (

@@ -3,6 +3,7 @@ package table_test
 import (
 	"time"
 
+	"github.com/tillwire/tillwire/internal/machinetest"
 	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/table"
 )
@@ -43,19 +44,12 @@ func queued(ids ...table.PaymentID) table.Queued {
 
 var unlocked = table.Queued{Notice: table.TableUnlock, At: at(51)}
 
-// A variant is a way of standing in a state that the rules may treat apart
-// from other ways of standing in it: what led there, and its name.
-type variant struct {
-	name  string
-	story []table.Event
-}
-
 // variants are the prototypes that the transition table is made from.
-func variants() []variant {
-	var all []variant
+func variants() []machinetest.Variant[table.Event] {
+	var all []machinetest.Variant[table.Event]
 	add := func(name string, from []table.Event, more ...table.Event) []table.Event {
 		story := append(from[:len(from):len(from)], more...)
-		all = append(all, variant{name, story})
+		all = append(all, machinetest.Variant[table.Event]{Name: name, Story: story})
 		return story
 	}
 	var (
@@ -116,14 +110,8 @@ func variants() []variant {
 	return all
 }
 
-// A trial is an event, with what sets it apart from others of its type.
-type trial struct {
-	name  string
-	event table.Event
-}
-
 // trials are the events that every variant is tried with.
-func trials() []trial {
+func trials() []machinetest.Trial[table.Event] {
 	t := at(400)
 	resolved := func(id table.PaymentID, r *table.Receipt) table.PaymentResolved {
 		e := table.PaymentResolved{Payment: id, By: "manager", At: t}
@@ -133,51 +121,51 @@ func trials() []trial {
 		return e
 	}
 	more, negative := receiptOf(2276), table.Receipt{Paid: 2275, Gratuity: -1}
-	return []trial{
-		{"", table.Opened{ID: "visit-2", At: t}},
-		{"", table.LockIntended{Table: "14", At: t}},
-		{"no name", table.LockIntended{At: t}},
-		{"", table.LockConfirmed{Amount: 100, Currency: money.EUR, At: t}},
-		{"nothing owed", table.LockConfirmed{Currency: money.EUR, At: t}},
-		{"", table.LockRefused{Why: "locked", At: t}},
-		{"", table.LockUnanswered{Why: "no answer", At: t}},
-		{"", table.NotAsked{Why: "till offline", At: t}},
-		{"", table.BillWanted{At: t}},
-		{"", table.BillAnswered{At: t}},
-		{"new", table.PaymentStarted{Payment: unannounced, Asked: 1, At: t}},
-		{"first again", table.PaymentStarted{Payment: first, Asked: 1, At: t}},
-		{"more than is left", table.PaymentStarted{Payment: unannounced, Asked: 4551, At: t}},
-		{"for nothing", table.PaymentStarted{Payment: unannounced, At: t}},
-		{"without id", table.PaymentStarted{Asked: 1, At: t}},
-		{"first", table.PaymentTaken{Payment: first, Receipt: half, At: t}},
-		{"first, another amount", table.PaymentTaken{Payment: first, Receipt: more, At: t}},
-		{"second", table.PaymentTaken{Payment: second, Receipt: half, At: t}},
-		{"unannounced", table.PaymentTaken{Payment: unannounced, Receipt: half, At: t}},
-		{"nothing", table.PaymentTaken{Payment: first, At: t}},
-		{"negative", table.PaymentTaken{Payment: first, Receipt: negative, At: t}},
-		{"without id", table.PaymentTaken{Receipt: half, At: t}},
-		{"first", table.PaymentNotTaken{Payment: first, At: t}},
-		{"second", table.PaymentNotTaken{Payment: second, At: t}},
-		{"unannounced", table.PaymentNotTaken{Payment: unannounced, At: t}},
-		{"first taken", resolved(first, &half)},
-		{"first taken, more than asked", resolved(first, &more)},
-		{"first taken, negative", resolved(first, &negative)},
-		{"first not taken", resolved(first, nil)},
-		{"second taken", resolved(second, &half)},
-		{"unannounced taken", resolved(unannounced, &half)},
-		{"", table.Left{Why: "cancelled", At: t}},
-		{"", table.TerminalLost{At: t}},
-		{"", table.TerminalBack{At: t}},
-		{"first payment", table.Queued{Notice: table.TransactionResponse, Payments: []table.PaymentID{first}, At: t}},
-		{"first payment twice", table.Queued{Notice: table.TransactionResponse, Payments: []table.PaymentID{first, first}, At: t}},
-		{"both payments", table.Queued{Notice: table.TransactionResponse, Payments: []table.PaymentID{first, second}, At: t}},
-		{"no payment", table.Queued{Notice: table.TransactionResponse, At: t}},
-		{"unlock", table.Queued{Notice: table.TableUnlock, At: t}},
-		{"another notice", table.Queued{Notice: "greeting", At: t}},
-		{"first", table.Delivered{N: 1, At: t}},
-		{"none", table.Delivered{At: t}},
-		{"beyond the last", table.Delivered{N: 9, At: t}},
-		{"first", table.Requeued{N: 1, By: "manager", At: t}},
-		{"beyond the last", table.Requeued{N: 9, By: "manager", At: t}},
+	return []machinetest.Trial[table.Event]{
+		{Event: table.Opened{ID: "visit-2", At: t}},
+		{Event: table.LockIntended{Table: "14", At: t}},
+		{Name: "no name", Event: table.LockIntended{At: t}},
+		{Event: table.LockConfirmed{Amount: 100, Currency: money.EUR, At: t}},
+		{Name: "nothing owed", Event: table.LockConfirmed{Currency: money.EUR, At: t}},
+		{Event: table.LockRefused{Why: "locked", At: t}},
+		{Event: table.LockUnanswered{Why: "no answer", At: t}},
+		{Event: table.NotAsked{Why: "till offline", At: t}},
+		{Event: table.BillWanted{At: t}},
+		{Event: table.BillAnswered{At: t}},
+		{Name: "new", Event: table.PaymentStarted{Payment: unannounced, Asked: 1, At: t}},
+		{Name: "first again", Event: table.PaymentStarted{Payment: first, Asked: 1, At: t}},
+		{Name: "more than is left", Event: table.PaymentStarted{Payment: unannounced, Asked: 4551, At: t}},
+		{Name: "for nothing", Event: table.PaymentStarted{Payment: unannounced, At: t}},
+		{Name: "without id", Event: table.PaymentStarted{Asked: 1, At: t}},
+		{Name: "first", Event: table.PaymentTaken{Payment: first, Receipt: half, At: t}},
+		{Name: "first, another amount", Event: table.PaymentTaken{Payment: first, Receipt: more, At: t}},
+		{Name: "second", Event: table.PaymentTaken{Payment: second, Receipt: half, At: t}},
+		{Name: "unannounced", Event: table.PaymentTaken{Payment: unannounced, Receipt: half, At: t}},
+		{Name: "nothing", Event: table.PaymentTaken{Payment: first, At: t}},
+		{Name: "negative", Event: table.PaymentTaken{Payment: first, Receipt: negative, At: t}},
+		{Name: "without id", Event: table.PaymentTaken{Receipt: half, At: t}},
+		{Name: "first", Event: table.PaymentNotTaken{Payment: first, At: t}},
+		{Name: "second", Event: table.PaymentNotTaken{Payment: second, At: t}},
+		{Name: "unannounced", Event: table.PaymentNotTaken{Payment: unannounced, At: t}},
+		{Name: "first taken", Event: resolved(first, &half)},
+		{Name: "first taken, more than asked", Event: resolved(first, &more)},
+		{Name: "first taken, negative", Event: resolved(first, &negative)},
+		{Name: "first not taken", Event: resolved(first, nil)},
+		{Name: "second taken", Event: resolved(second, &half)},
+		{Name: "unannounced taken", Event: resolved(unannounced, &half)},
+		{Event: table.Left{Why: "cancelled", At: t}},
+		{Event: table.TerminalLost{At: t}},
+		{Event: table.TerminalBack{At: t}},
+		{Name: "first payment", Event: table.Queued{Notice: table.TransactionResponse, Payments: []table.PaymentID{first}, At: t}},
+		{Name: "first payment twice", Event: table.Queued{Notice: table.TransactionResponse, Payments: []table.PaymentID{first, first}, At: t}},
+		{Name: "both payments", Event: table.Queued{Notice: table.TransactionResponse, Payments: []table.PaymentID{first, second}, At: t}},
+		{Name: "no payment", Event: table.Queued{Notice: table.TransactionResponse, At: t}},
+		{Name: "unlock", Event: table.Queued{Notice: table.TableUnlock, At: t}},
+		{Name: "another notice", Event: table.Queued{Notice: "greeting", At: t}},
+		{Name: "first", Event: table.Delivered{N: 1, At: t}},
+		{Name: "none", Event: table.Delivered{At: t}},
+		{Name: "beyond the last", Event: table.Delivered{N: 9, At: t}},
+		{Name: "first", Event: table.Requeued{N: 1, By: "manager", At: t}},
+		{Name: "beyond the last", Event: table.Requeued{N: 9, By: "manager", At: t}},
 	}
 }

@@ -69,7 +69,7 @@ func anyEvent(t *rapid.T, v table.Visit) table.Event {
 	}
 	switch rapid.IntRange(0, 11).Draw(t, "kind") {
 	case 0:
-		return rapid.SampledFrom(trials()).Draw(t, "trial").event
+		return rapid.SampledFrom(trials()).Draw(t, "trial").Event
 	case 1:
 		return table.PaymentTaken{Payment: id.Draw(t, "payment"), Receipt: receipt.Draw(t, "receipt"), At: at(40)}
 	case 2, 3:
@@ -288,7 +288,7 @@ func (l *life) finish(t *rapid.T) {
 func TestRandomLives(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := life{booked: map[table.PaymentID]money.Minor{}}
-		for _, e := range rapid.SampledFrom(variants()).Draw(t, "begin").story {
+		for _, e := range rapid.SampledFrom(variants()).Draw(t, "begin").Story {
 			if !l.apply(t, e) {
 				t.Fatalf("%#v was refused", e)
 			}

@@ -3,6 +3,7 @@ package txn_test
 import (
 	"time"
 
+	"github.com/tillwire/tillwire/internal/machinetest"
 	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/txn"
@@ -36,19 +37,12 @@ func outcome(number string, r txn.Result) txn.Outcome {
 	}
 }
 
-// A variant is a way of standing in a state that the rules may treat apart
-// from other ways of standing in it: what led there, and its name.
-type variant struct {
-	name  string
-	story []txn.Event
-}
-
 // variants are the prototypes that the transition table is made from.
-func variants() []variant {
-	var all []variant
+func variants() []machinetest.Variant[txn.Event] {
+	var all []machinetest.Variant[txn.Event]
 	add := func(name string, from []txn.Event, more ...txn.Event) []txn.Event {
 		story := append(from[:len(from):len(from)], more...)
-		all = append(all, variant{name, story})
+		all = append(all, machinetest.Variant[txn.Event]{Name: name, Story: story})
 		return story
 	}
 	var (
@@ -103,43 +97,37 @@ func variants() []variant {
 	return all
 }
 
-// A trial is an event, with what sets it apart from others of its type.
-type trial struct {
-	name  string
-	event txn.Event
-}
-
 // trials are the events that every variant is tried with.
-func trials() []trial {
+func trials() []machinetest.Trial[txn.Event] {
 	t := at(400)
-	return []trial{
-		{"", accepted},
-		{"", txn.Dispatched{At: t}},
-		{"", txn.Started{}},
-		{"", txn.Notified{Value: "PRESENT_CARD", At: t}},
-		{"", txn.CancelWished{At: t}},
-		{"", txn.SignatureWanted{Wish: wanted.Wish, At: t}},
-		{"accepted", txn.SignatureAnswered{Accepted: true, By: txn.ByTimeout, At: t}},
-		{"rejected", txn.SignatureAnswered{By: txn.ByTill, At: t}},
-		{"", txn.LinkLost{At: t}},
-		{"", txn.Restarted{At: t}},
-		{"", txn.Resumed{At: t}},
-		{"", txn.CouldNotTell{At: t}},
-		{"SUCCESSFUL", txn.Ended{Outcome: successful, At: t}},
-		{"VOID", txn.Ended{Outcome: outcome("0042", txn.Void), At: t}},
-		{"TIMED_OUT", txn.Ended{Outcome: outcome("0042", txn.TimedOut), At: t}},
-		{"refused", txn.NeverRan{Reason: txn.Refused, At: t}},
-		{"fenced", txn.NeverRan{Reason: txn.Fenced, At: t}},
-		{"no reason", txn.NeverRan{At: t}},
-		{"result", txn.Answered{Told: txn.ToldResult, At: t}},
-		{"error", txn.Answered{Told: txn.ToldError, At: t}},
-		{"TIMED_OUT", txn.Answered{Told: txn.ToldTimedOut, At: t}},
-		{"nothing", txn.Answered{Told: txn.ToldNothing, At: t}},
-		{"unknown word", txn.Answered{Told: "shouted", At: t}},
-		{"SUCCESSFUL", txn.Resolved{Resolution: txn.Resolution{Result: txn.Successful, By: "manager"}, At: t}},
-		{"DECLINED", txn.Resolved{Resolution: txn.Resolution{Result: txn.Declined, By: "manager"}, At: t}},
-		{"the outcome anew", txn.Contradicted{Outcome: successful, At: t}},
-		{"another outcome", txn.Contradicted{Outcome: outcome("0099", txn.Successful), At: t}},
-		{"TIMED_OUT", txn.Contradicted{Outcome: outcome("0042", txn.TimedOut), At: t}},
+	return []machinetest.Trial[txn.Event]{
+		{Event: accepted},
+		{Event: txn.Dispatched{At: t}},
+		{Event: txn.Started{}},
+		{Event: txn.Notified{Value: "PRESENT_CARD", At: t}},
+		{Event: txn.CancelWished{At: t}},
+		{Event: txn.SignatureWanted{Wish: wanted.Wish, At: t}},
+		{Name: "accepted", Event: txn.SignatureAnswered{Accepted: true, By: txn.ByTimeout, At: t}},
+		{Name: "rejected", Event: txn.SignatureAnswered{By: txn.ByTill, At: t}},
+		{Event: txn.LinkLost{At: t}},
+		{Event: txn.Restarted{At: t}},
+		{Event: txn.Resumed{At: t}},
+		{Event: txn.CouldNotTell{At: t}},
+		{Name: "SUCCESSFUL", Event: txn.Ended{Outcome: successful, At: t}},
+		{Name: "VOID", Event: txn.Ended{Outcome: outcome("0042", txn.Void), At: t}},
+		{Name: "TIMED_OUT", Event: txn.Ended{Outcome: outcome("0042", txn.TimedOut), At: t}},
+		{Name: "refused", Event: txn.NeverRan{Reason: txn.Refused, At: t}},
+		{Name: "fenced", Event: txn.NeverRan{Reason: txn.Fenced, At: t}},
+		{Name: "no reason", Event: txn.NeverRan{At: t}},
+		{Name: "result", Event: txn.Answered{Told: txn.ToldResult, At: t}},
+		{Name: "error", Event: txn.Answered{Told: txn.ToldError, At: t}},
+		{Name: "TIMED_OUT", Event: txn.Answered{Told: txn.ToldTimedOut, At: t}},
+		{Name: "nothing", Event: txn.Answered{Told: txn.ToldNothing, At: t}},
+		{Name: "unknown word", Event: txn.Answered{Told: "shouted", At: t}},
+		{Name: "SUCCESSFUL", Event: txn.Resolved{Resolution: txn.Resolution{Result: txn.Successful, By: "manager"}, At: t}},
+		{Name: "DECLINED", Event: txn.Resolved{Resolution: txn.Resolution{Result: txn.Declined, By: "manager"}, At: t}},
+		{Name: "the outcome anew", Event: txn.Contradicted{Outcome: successful, At: t}},
+		{Name: "another outcome", Event: txn.Contradicted{Outcome: outcome("0099", txn.Successful), At: t}},
+		{Name: "TIMED_OUT", Event: txn.Contradicted{Outcome: outcome("0042", txn.TimedOut), At: t}},
 	}
 }

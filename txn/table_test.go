@@ -1,86 +1,47 @@
 package txn_test
 
 import (
-	"bytes"
-	"errors"
 	"flag"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"os"
-	"reflect"
-	"slices"
-	"strings"
 	"testing"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/tillwire/tillwire/internal/machinetest"
 	"github.com/tillwire/tillwire/txn"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-const begin = "begin" // how the table writes the state of what has not begun
+// machine is what machinetest needs to know of the machine.
+func machine() machinetest.Machine[txn.Transaction, txn.State, txn.Event] {
+	return machinetest.Machine[txn.Transaction, txn.State, txn.Event]{
+		Name:   "transaction",
+		States: txn.States(),
+		Next: map[txn.State]string{ // in the words of the states' comments
+			"":             "the till",
+			txn.Requested:  "the gateway",
+			txn.AtTerminal: "the cardholder",
+			txn.Signing:    "the cashier",
+			txn.Unresolved: "the terminal, or an operator",
+			txn.Finished:   "nobody",
+		},
+		Apply:  txn.Apply,
+		Replay: txn.Replay,
+		Refuse: func(t txn.Transaction, e txn.Event) error {
+			return &txn.IllegalMove{ID: t.ID, State: t.State, Event: e}
+		},
+		State: func(t txn.Transaction) txn.State { return t.State },
+		Told:  func(t txn.Transaction) string { return string(t.Told) },
+		Due:   dueNames,
 
-func stateName(s txn.State) string {
-	if s == "" {
-		return begin
+		Variants: variants(),
+		Trials:   trials(),
 	}
-	return string(s)
 }
-
-// A table is what spec/states holds of a machine: enough to draw it.
-type table struct {
-	Machine     string       `json:"machine"`
-	Start       string       `json:"start"`
-	States      []state      `json:"states"`
-	Transitions []transition `json:"transitions"`
-}
-
-type state struct {
-	Name      string     `json:"name"`
-	Next      string     `json:"next"` // who moves next
-	Standings []standing `json:"standings"`
-}
-
-// A standing is a way of standing in a state, and what is owed then.
-type standing struct {
-	Name string   `json:"name,omitzero"`
-	Told string   `json:"told,omitzero"`
-	Due  []string `json:"due"`
-}
-
-// A transition is an event that a state allows. Forms and Standings are absent
-// where every form of the event and every standing of the state allows it.
-type transition struct {
-	From      string   `json:"from"`
-	Event     string   `json:"event"`
-	To        string   `json:"to"`
-	Forms     []string `json:"forms,omitzero"`
-	Standings []string `json:"standings,omitzero"`
-}
-
-// movesNext says who moves next, in the words of the states' comments.
-func movesNext(s string) string {
-	return map[string]string{
-		begin:                  "the till",
-		string(txn.Requested):  "the gateway",
-		string(txn.AtTerminal): "the cardholder",
-		string(txn.Signing):    "the cashier",
-		string(txn.Unresolved): "the terminal, or an operator",
-		string(txn.Finished):   "nobody",
-	}[s]
-}
-
-func eventName(e txn.Event) string { return reflect.TypeOf(e).Name() }
 
 func dueNames(t txn.Transaction) []string {
-	names := []string{}
+	var names []string
 	for _, d := range txn.Due(t) {
-		name := reflect.TypeOf(d).Name()
+		name := machinetest.NameOf(d)
 		if a, ok := d.(txn.AnswerTerminal); ok {
 			name = fmt.Sprintf("%s(%t)", name, a.Accepted)
 		}
@@ -92,230 +53,17 @@ func dueNames(t txn.Transaction) []string {
 // replay stands a transaction where the story leads.
 func replay(t *testing.T, story []txn.Event) txn.Transaction {
 	t.Helper()
-	tx, err := txn.Replay(story...)
-	if err != nil {
-		t.Fatalf("story %v: %v", story, err)
-	}
-	return tx
+	return machinetest.Stand(t, txn.Replay, story)
 }
 
-// TestTransitions tries every way of standing in a state with every event. The
-// summary is what the docs draw; the full list is for reading what a change of
-// the rules changed.
+// TestTransitions holds the table of every way of standing in a state with
+// every event.
 func TestTransitions(t *testing.T) {
-	var (
-		full    strings.Builder
-		sum     = table{Machine: "transaction", Start: begin}
-		all     = map[[2]string]int{}         // state and event: how many were tried
-		allowed = map[[3]string][][2]string{} // state, event, state: form and standing of each that was allowed
-		order   [][3]string                   // of the keys of allowed
-		index   = func(name string) int {     // of the state in the summary
-			return slices.IndexFunc(sum.States, func(s state) bool { return s.Name == name })
-		}
-	)
-	for _, v := range variants() {
-		tx := replay(t, v.story)
-		from := stateName(tx.State)
-		if index(from) < 0 {
-			sum.States = append(sum.States, state{Name: from, Next: movesNext(from)})
-		}
-		s := &sum.States[index(from)]
-		s.Standings = append(s.Standings, standing{Name: v.name, Told: string(tx.Told), Due: dueNames(tx)})
-		fmt.Fprintf(&full, "%s; due: %s\n", label(from, v.name), strings.Join(dueNames(tx), ", "))
-
-		for _, try := range trials() {
-			event := eventName(try.event)
-			all[[2]string{from, event}]++
-			next, err := txn.Apply(tx, try.event)
-			var illegal *txn.IllegalMove
-			switch {
-			case errors.As(err, &illegal):
-				if d := cmp.Diff(tx, next); d != "" {
-					t.Errorf("%s: refused %s changed the transaction:\n%s", label(from, v.name), label(event, try.name), d)
-				}
-				if illegal.State != tx.State || illegal.ID != tx.ID || !reflect.DeepEqual(illegal.Event, try.event) {
-					t.Errorf("%s: refused %s says %+v", label(from, v.name), label(event, try.name), illegal)
-				}
-				continue
-			case err != nil:
-				t.Errorf("%s: %s: %v, want an *IllegalMove", label(from, v.name), label(event, try.name), err)
-				continue
-			}
-			to := stateName(next.State)
-			fmt.Fprintf(&full, "\t%s -> %s", label(event, try.name), to)
-			if next.Told != tx.Told {
-				fmt.Fprintf(&full, "; told %s", next.Told)
-			}
-			fmt.Fprintf(&full, "; due: %s\n", strings.Join(dueNames(next), ", "))
-			key := [3]string{from, event, to}
-			if allowed[key] == nil {
-				order = append(order, key)
-			}
-			allowed[key] = append(allowed[key], [2]string{try.name, v.name})
-		}
-	}
-	for _, key := range order {
-		tr := transition{From: key[0], Event: key[1], To: key[2]}
-		if hits := allowed[key]; len(hits) < all[[2]string{key[0], key[1]}] {
-			tr.Forms = some(hits, 0, formsOf(key[1]))
-			tr.Standings = some(hits, 1, standingsOf(sum.States[index(key[0])]))
-		}
-		sum.Transitions = append(sum.Transitions, tr)
-	}
-	for _, s := range txn.States() {
-		if index(string(s)) < 0 {
-			t.Errorf("no variant stands in %s", s)
-		}
-	}
-	for _, s := range sum.States {
-		if s.Next == "" {
-			t.Errorf("it is not said who moves next in %s", s.Name)
-		}
-	}
-
-	text, err := json.Marshal(sum, jsontext.WithIndent("  "))
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden(t, "../spec/states/transaction.json", append(text, '\n'))
-	golden(t, "testdata/transitions.txt", []byte(full.String()))
+	summary, list := machine().Table(t)
+	machinetest.Golden(t, "../spec/states/transaction.json", summary, *update)
+	machinetest.Golden(t, "testdata/transitions.txt", list, *update)
 }
 
-func label(name, form string) string {
-	if form == "" {
-		return name
-	}
-	return name + " (" + form + ")"
-}
+func TestNamesAreUnique(t *testing.T) { machine().NamesAreUnique(t) }
 
-// some returns the i-th strings that occur in hits, or nil if all of them do.
-func some(hits [][2]string, i int, of []string) []string {
-	var found []string
-	for _, name := range of {
-		if slices.ContainsFunc(hits, func(h [2]string) bool { return h[i] == name }) {
-			found = append(found, name)
-		}
-	}
-	if len(found) == len(of) {
-		return nil
-	}
-	return found
-}
-
-func formsOf(event string) []string {
-	var forms []string
-	for _, try := range trials() {
-		if eventName(try.event) == event {
-			forms = append(forms, try.name)
-		}
-	}
-	return forms
-}
-
-func standingsOf(s state) []string {
-	var names []string
-	for _, st := range s.Standings {
-		names = append(names, st.Name)
-	}
-	return names
-}
-
-// golden compares got with the file, or writes it under -update.
-func golden(t *testing.T, path string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v; write it with go test ./txn -update", err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; if the change is meant, rewrite it with go test ./txn -update:\n%s",
-			path, cmp.Diff(string(want), string(got)))
-	}
-}
-
-// TestNamesAreUnique holds the names in the table to one meaning each.
-func TestNamesAreUnique(t *testing.T) {
-	seen := map[string]bool{}
-	for _, v := range variants() {
-		name := label(stateName(replay(t, v.story).State), v.name)
-		if seen[name] {
-			t.Errorf("two variants are called %s", name)
-		}
-		seen[name] = true
-	}
-	for _, try := range trials() {
-		name := label(eventName(try.event), try.name)
-		if seen[name] {
-			t.Errorf("two trials are called %s", name)
-		}
-		seen[name] = true
-	}
-}
-
-// TestNothingIsForgotten reads the source: each declared event is tried, each
-// declared state is listed.
-func TestNothingIsForgotten(t *testing.T) {
-	var tried []string
-	for _, try := range trials() {
-		if name := eventName(try.event); !slices.Contains(tried, name) {
-			tried = append(tried, name)
-		}
-	}
-	slices.Sort(tried)
-	events := declared(t, "apply.go", func(d ast.Decl) []string {
-		f, ok := d.(*ast.FuncDecl)
-		if !ok || f.Recv == nil || f.Name.Name != "event" {
-			return nil
-		}
-		return []string{f.Recv.List[0].Type.(*ast.Ident).Name}
-	})
-	if d := cmp.Diff(events, tried); d != "" {
-		t.Errorf("declared events and those tried differ:\n%s", d)
-	}
-
-	var listed []string
-	for _, s := range txn.States() {
-		listed = append(listed, fmt.Sprintf("%q", s))
-	}
-	slices.Sort(listed)
-	states := declared(t, "txn.go", func(d ast.Decl) []string {
-		g, ok := d.(*ast.GenDecl)
-		if !ok || g.Tok != token.CONST {
-			return nil
-		}
-		var values []string
-		for _, s := range g.Specs {
-			v := s.(*ast.ValueSpec)
-			if id, ok := v.Type.(*ast.Ident); ok && id.Name == "State" {
-				values = append(values, v.Values[0].(*ast.BasicLit).Value)
-			}
-		}
-		return values
-	})
-	if d := cmp.Diff(states, listed); d != "" {
-		t.Errorf("declared states and those listed differ:\n%s", d)
-	}
-}
-
-func declared(t *testing.T, file string, pick func(ast.Decl) []string) []string {
-	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, d := range f.Decls {
-		names = append(names, pick(d)...)
-	}
-	if len(names) == 0 {
-		t.Fatalf("nothing found in %s", file)
-	}
-	slices.Sort(names)
-	return names
-}
+func TestNothingIsForgotten(t *testing.T) { machine().NothingIsForgotten(t, ".") }

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 func anyEvent() *rapid.Generator[txn.Event] {
 	base := make([]txn.Event, 0, len(trials()))
 	for _, try := range trials() {
-		base = append(base, try.event)
+		base = append(base, try.Event)
 	}
 	return rapid.Custom(func(t *rapid.T) txn.Event {
 		when := at(rapid.IntRange(0, 400).Draw(t, "at"))

@@ -155,6 +155,7 @@ func Floors() Plan {
 				Why: "the measurements set any part of the product against less of it, and are no part of it",
 			},
 			{Name: "internal/folder", Floor: 0, Why: "a data folder knows nothing of what lies in it; " + alone},
+			{Name: "internal/machinetest", Floor: 0, Why: "the machines' tests bring their machine along, and no code but theirs may import it; " + alone},
 			{
 				Name: "examples", Floor: 6, May: []string{"epos", "money", "receipt", "spec"},
 				Why: "an example shows what software outside this repository can do, with the packages that promise to stay",
@@ -179,13 +180,13 @@ func Floors() Plan {
 				"github.com/go-json-experiment/json",
 				[]string{
 					"jsonrpc", "spec", "wire", "wire/rest", "journal", "journal/sqlite", "journal/postgres", "terminal/sim", "terminal/link",
-					"gateway", "door", "rest", "conform", "site", "internal/folder", "cmd/tillwire",
+					"gateway", "door", "rest", "conform", "site", "internal/folder", "internal/machinetest", "cmd/tillwire",
 				},
 				"domain types have rules and no encoding; epos leaves encoding to wire",
 			},
 			{"github.com/prometheus/client_golang", []string{"gateway", "door", "cmd/tillwire"}, "who measures is the gateway, who shows it is the door"},
 			{"github.com/gofrs/flock", []string{"internal/folder", "cmd/tillwire"}, "one place decides who owns a data folder"},
-			{"github.com/google/go-cmp", []string{"journal/journaltest"}, "for tests, and for the suite that every backend's tests run"},
+			{"github.com/google/go-cmp", []string{"journal/journaltest", "internal/machinetest"}, "for tests, and for what every backend's and every machine's tests run"},
 			{"github.com/alecthomas/kong", []string{"cmd/tillwire"}, "flags are read in the command only"},
 			{"github.com/mattn/go-isatty", []string{"cmd/tillwire"}, "only the command talks to a screen"},
 			{"github.com/yuin/goldmark", []string{"site"}, "guides become pages in one room"},
