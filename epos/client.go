@@ -110,6 +110,9 @@ func (c *Client) call(ctx context.Context, method string, m wire.Message) ([]byt
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotSent, err)
 	}
+	if err := c.Err(); err != nil { // the peer may not have noticed yet
+		return nil, fmt.Errorf("%w: %w", errNotSent, err)
+	}
 	if err := c.peer.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotSent, closed(err))
 	}

@@ -1,10 +1,12 @@
-// Package epos is the client library for EPOS software: it connects a till to a
-// gateway and runs card transactions on the site's terminals, by the
-// Pay-At-Counter side of the contract.
+// Package epos is the library for EPOS software: it connects a till to a
+// gateway, runs card transactions on the site's terminals by the Pay-At-Counter
+// side of the contract, and answers for the till's tables by its Pay-At-Table
+// side.
 //
-// It never tries anything again by itself, never dials again by itself, and
-// never decides that money was not taken: only the till can know what it has
-// already sold. This package keeps its promises from one release to the next.
+// It never tries a transaction again by itself, and never decides that money was
+// not taken: only the till can know what it has already sold. A [Client] never
+// dials again by itself; [Tables], which starts no payments, does. This package
+// keeps its promises from one release to the next.
 //
 // # Connecting
 //
@@ -90,4 +92,32 @@
 // longer after each failed Dial, at most a minute or so. After close code 1008,
 // and after a RefusedError with a status from 400 to 428, something must be
 // corrected first.
+//
+// # Pay-At-Table
+//
+// At the table it is the other way round: the till keeps the tables, waiters at
+// the card machines choose and pay them, and the gateway asks. Implement a
+// [TableHandler] and have it served as long as the till is open:
+//
+//	err := epos.ServeTables(ctx, epos.Options{URL: settings.URL}, tables)
+//
+// [Tables] has the rest: it connects again when the line is lost, calls the
+// handler about each table in order, and hears what goes wrong.
+//
+// A visit is: ListTables; LockTable, from which on nobody else edits the table;
+// maybe Bill; Paid, once or more, as cards pay all or a part; maybe
+// FinalReceipt; UnlockTable. Each of them may come after a restart of either
+// side, so keep on disk which terminal has locked a table, and let it stay
+// locked until UnlockTable: a card may be being charged.
+//
+// Paid is where money is booked. The gateway tells of a payment until the till
+// has said that it has it, so it may tell more than once; a [PaymentStore] keeps
+// what was booked, and Paid sees each payment once. The default one forgets when
+// the program ends. A till that keeps its books in a file wants a [FileStore],
+// and one with a database makes the store a part of it, which alone is exact
+// whatever fails; PaymentStore says how. Return nil only when the payments would
+// survive a loss of power: from then on nobody else has to remember them.
+//
+// One till can serve the tables of a site. When another connects, Run returns
+// [ErrDiscontinued], and a person must decide which one stays.
 package epos

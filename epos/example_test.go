@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/tillwire/tillwire/epos"
@@ -250,4 +252,112 @@ func ExampleRefusedError() {
 		fmt.Println(refused.Status, refused.UserMessage)
 	}
 	// Output: 401 The API key is not known here. Check the token in the query.
+}
+
+// A restaurant keeps its tables in memory, in pence. A till that must survive a
+// restart keeps them, and its PaymentStore, on disk.
+type restaurant struct {
+	mu     sync.Mutex // calls about different tables come at the same time
+	owed   map[epos.TableID]money.Minor
+	locked map[epos.TableID]epos.TID
+}
+
+func (r *restaurant) ListTables(context.Context, epos.TableListRequest) (epos.TableList, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := epos.TableList{Currency: money.GBP}
+	for id, owed := range r.owed {
+		if owed > 0 && r.locked[id] == "" {
+			list.Tables = append(list.Tables, id)
+		}
+	}
+	return list, nil
+}
+
+func (r *restaurant) LockTable(_ context.Context, q epos.TableRequest) (epos.TableLock, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.owed[q.TableID] <= 0 || r.locked[q.TableID] != "" {
+		return epos.TableLock{}, nil
+	}
+	r.locked[q.TableID] = q.TID
+	return epos.TableLock{Granted: true, Amount: money.Amount{Minor: r.owed[q.TableID], Currency: money.GBP}}, nil
+}
+
+func (r *restaurant) UnlockTable(_ context.Context, q epos.TableRequest) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.locked[q.TableID] == q.TID { // not what another terminal has locked
+		delete(r.locked, q.TableID)
+	}
+	return nil
+}
+
+func (r *restaurant) Bill(_ context.Context, q epos.TableRequest) ([]receipt.Line, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var b receipt.Builder
+	b.Text("TABLE "+string(q.TableID), receipt.Bold).Pair("TOTAL", r.owed[q.TableID].Decimal()).Line(receipt.TicketFeed)
+	return b.Lines(), nil
+}
+
+func (r *restaurant) Paid(_ context.Context, p epos.TablePayments) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.owed[p.TableID] -= p.AmountPaid
+	for _, card := range p.Payments {
+		fmt.Println("table", p.TableID, card.Scheme, card.AmountTotal().Decimal(), "with gratuity", card.AmountGratuity.Decimal())
+	}
+	return nil
+}
+
+// A till with one table. The gateway's side is played here: a waiter takes the
+// table, a card pays it, and the gateway tells of that payment twice, as it does
+// when an answer was lost.
+func ExampleServeTables() {
+	ctx, stop := context.WithCancel(context.Background())
+	at := wire.TerminalID{TID: "12345678"}
+	paid := wire.TransactionResponse{
+		TerminalID: at, WaiterID: "3", TableID: "12", Currency: money.GBP, AmountPaid: 4550, AmountGratuity: 450, AmountTotal: 5000,
+		Payments: []wire.TablePayment{{
+			PaymentID: "0d7f2a44-6a52-4c0c-9a1e-5f5b6a3e9c01", AmountPaid: 4550, AmountGratuity: 450,
+			Currency: money.GBP, CardSchemeName: "VISA", PaymentMethod: "ICC_CHIP", Time: "2026-10-07T21:04:11",
+		}},
+	}
+	g := &fakeGateway{visit: func(t *till) {
+		fmt.Println(t.ask("tableListRequest", wire.TableListRequest{TerminalID: at, WaiterID: "3", Timeout: 10}))
+		fmt.Println(t.ask("tableLockRequest", wire.TableLockRequest{TerminalID: at, WaiterID: "3", TableID: "12", Timeout: 10}))
+		fmt.Println(t.ask("transactionResponse", paid))
+		fmt.Println(t.ask("transactionResponse", paid))
+		fmt.Println(t.ask("tableUnlock", wire.TableUnlock{TerminalID: at, WaiterID: "3", TableID: "12"}))
+		stop()
+		for { // until the till has closed the line
+			if _, err := t.conn.Read(); err != nil {
+				return
+			}
+		}
+	}}
+	address := strings.Replace(g.start(), "/pac", "/pat", 1)
+	defer g.stop()
+
+	err := epos.ServeTables(ctx, epos.Options{URL: address}, &restaurant{
+		owed:   map[epos.TableID]money.Minor{"12": 4550},
+		locked: map[epos.TableID]epos.TID{},
+	})
+	switch {
+	case errors.Is(err, epos.ErrDiscontinued):
+		fmt.Println("another till serves the tables now; do not go on by yourself")
+	case errors.Is(err, context.Canceled):
+		fmt.Println("stopped")
+	default:
+		fmt.Println(err)
+	}
+	// Output:
+	// {"tableIds":["12"],"currency":"GBP"}
+	// {"confirmed":true,"amount":4550,"currency":"GBP"}
+	// table 12 VISA 50.00 with gratuity 4.50
+	// {"recorded":true}
+	// {"recorded":true}
+	// {"recorded":true}
+	// stopped
 }

@@ -18,6 +18,7 @@ type fakeGateway struct {
 	server *httptest.Server
 	serve  map[string]func(*till, jsonrpc.ID)
 	signed func(*till, bool) // an answer on a signature has come
+	visit  func(*till)       // Pay-At-Table: what is asked of a till that connects
 }
 
 // A till is the connection of one till to a fakeGateway.
@@ -36,6 +37,10 @@ func (g *fakeGateway) start() (address string) {
 		conn, err := ws.Upgrade(w, r, ws.Options{})
 		if err != nil {
 			panic(err)
+		}
+		if g.visit != nil {
+			g.visit(&till{conn})
+			return
 		}
 		g.talk(&till{conn})
 	}))
@@ -93,4 +98,18 @@ func payment(id, result string, amount money.Minor) wire.Payment {
 
 func available(t *till, id jsonrpc.ID) {
 	t.answer(id, wire.Terminal{TerminalID: wire.TerminalID{TID: terminal}, Currency: money.GBP, Status: wire.StatusAvailable})
+}
+
+// ask asks the till that keeps the tables, and returns its result.
+func (t *till) ask(method string, question wire.Message) string {
+	t.send(jsonrpc.AppendRequest(nil, 1, method, wire.Encode(wire.V1, question)))
+	text, err := t.conn.Read()
+	if err != nil {
+		panic(err)
+	}
+	m, fault := jsonrpc.Decode(text)
+	if fault != nil {
+		panic(fault)
+	}
+	return string(m.Result)
 }
