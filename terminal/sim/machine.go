@@ -129,7 +129,9 @@ func (m *Machine) comeBack() {
 		m.enqueue(terminal.SignatureWanted{ID: c.ID, Wish: m.park.wish(m.name.tid, *c)})
 	}
 	for _, e := range m.mem.Untold {
-		m.enqueue(e.event())
+		if e.Left == "" || !m.owes(e.Visit) {
+			m.enqueue(e.event())
+		}
 	}
 	if w := m.round; w != nil && w.open != nil && w.open.again != nil {
 		m.enqueue(w.open.again)
@@ -201,7 +203,8 @@ func (m *Machine) wake() error {
 		return nil
 	}
 	m.park.o.Log.Info("card machine woke in a visit", "tid", m.name.tid, "visit", m.mem.Visit.ID)
-	return m.commit(func(mem *memory) { mem.leave("the card machine lost power") })
+	_, err := m.leave("the card machine lost power")
+	return err
 }
 
 // wakeWith ends the request that ran when the power went.

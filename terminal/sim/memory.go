@@ -65,8 +65,8 @@ type visit struct {
 }
 
 // leave ends the visit. That is told until it is answered.
-func (mem *memory) leave(why string) {
-	mem.Untold = append(slices.Clip(mem.Untold), ending{Visit: mem.Visit.ID, Left: why})
+func (mem *memory) leave(e ending) {
+	mem.Untold = append(slices.Clip(mem.Untold), e)
 	mem.Visit = nil
 }
 

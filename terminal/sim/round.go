@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -198,6 +199,7 @@ func (l *link) AnswerTable(ctx context.Context, v table.VisitID, a terminal.Tabl
 		return err
 	}
 	m := l.m
+	defer m.tell()
 	defer m.mu.Unlock()
 	switch a := a.(type) {
 	case terminal.PaymentForbidden:
@@ -206,6 +208,7 @@ func (l *link) AnswerTable(ctx context.Context, v table.VisitID, a terminal.Tabl
 		}
 	case terminal.PaymentKept:
 		m.heard(func(e ending) bool { return e.Visit == v && e.Outcome != nil && e.ID == txn.RequestID(a.Payment) })
+		m.tellLeft(v)
 	case terminal.VisitClosed:
 		m.heard(func(e ending) bool { return e.Visit == v && e.Left != "" })
 	case terminal.TableList, terminal.TableLock, terminal.Bill, terminal.PaymentAllowed:
@@ -285,6 +288,7 @@ func (w *round) unheard() {
 func (w *round) play() {
 	defer close(w.done)
 	defer w.off()
+	defer w.finish(EndUnresolved) // where nothing better was told
 	err := w.serve()
 	var s stopped
 	switch {
@@ -293,10 +297,8 @@ func (w *round) play() {
 	case err == nil, errors.Is(err, errLeave), errors.As(err, &s):
 		if end := w.end(err); w.leave(end) == nil {
 			w.finish(end)
-			return
 		}
 	}
-	w.finish(EndUnresolved)
 }
 
 // finish lets go of the machine and then of the waiter.
@@ -692,13 +694,12 @@ func (w *round) leave(end VisitEnd) error {
 	}
 	q := newQuestion[terminal.VisitClosed]()
 	q.lasting, q.patient = true, true
-	var left ending
 	a, err := w.ask(q, func() (terminal.Event, error) {
-		err := w.m.commit(func(mem *memory) {
-			mem.leave(end.why())
-			left = mem.Untold[len(mem.Untold)-1]
-		})
-		return left.event(), err
+		left, err := w.m.leave(end.why())
+		if err != nil || w.m.owes(w.id) {
+			return nil, err // what is told first is told later, and so is this
+		}
+		return left.event(), nil
 	})
 	if err != nil {
 		return err
@@ -720,8 +721,8 @@ func (w *round) leave(end VisitEnd) error {
 	return w.held(StepLeave)
 }
 
-// ask tells the event that note returns and waits for the answer to it. The
-// answer is nil when none came. What note changes in the memory is on disk
+// ask tells the event that note returns, if any, and waits for the answer to it.
+// The answer is nil when none came. What note changes in the memory is on disk
 // before anything is told; it runs under the machine's lock.
 func (w *round) ask(q *question, note func() (terminal.Event, error)) (terminal.TableAnswer, error) {
 	if err := w.tell(q, note); err != nil {
@@ -775,11 +776,15 @@ func (w *round) tell(q *question, note func() (terminal.Event, error)) error {
 		return err
 	}
 	w.open = q
-	if m.cut {
+	switch {
+	case e == nil:
+		q.lasting = false
 		w.unheard()
-		return nil
+	case m.cut:
+		w.unheard()
+	default:
+		m.enqueue(e)
 	}
-	m.enqueue(e)
 	return nil
 }
 
@@ -897,10 +902,24 @@ func (r *run) signedAtTable() error {
 	return r.m.commit(func(mem *memory) { mem.Current = &c })
 }
 
-// retell tells that a visit was left. The caller holds m.mu.
-func (m *Machine) retell(v table.VisitID) {
+// leave notes that the visit is over. The caller holds m.mu.
+func (m *Machine) leave(why string) (ending, error) {
+	e := ending{Visit: m.mem.Visit.ID, Left: why}
+	return e, m.commit(func(mem *memory) { mem.leave(e) })
+}
+
+// owes reports whether the gateway does not have the end of a payment of the
+// visit. While it has not, it cannot let the table go, and is not told to. The
+// caller holds m.mu.
+func (m *Machine) owes(v table.VisitID) bool {
+	return slices.ContainsFunc(m.mem.Untold, func(e ending) bool { return e.Visit == v && e.Outcome != nil })
+}
+
+// tellLeft tells that a visit was left, when it was and can be told. The caller
+// holds m.mu.
+func (m *Machine) tellLeft(v table.VisitID) {
 	for _, e := range m.mem.Untold {
-		if e.Visit == v && e.Left != "" {
+		if e.Visit == v && e.Left != "" && !m.owes(v) {
 			m.enqueue(e.event())
 		}
 	}

@@ -461,8 +461,9 @@ func (r *run) fail(err error) {
 	r.m.tell()
 }
 
-// goMute forgets the transaction, which took no money, and stays busy: until
-// the site has given up on it or, as fast as it can, by a restart.
+// goMute forgets the transaction, which took no money, and stays busy until the
+// site has given up on it. As fast as it can, and at a table, where nobody gives
+// up, it restarts to be idle.
 func (r *run) goMute() {
 	m := r.m
 	m.mu.Lock()
@@ -470,7 +471,7 @@ func (r *run) goMute() {
 		mem.Current = nil
 		mem.see(r.c.ID, lost)
 		if r.round != nil {
-			mem.leave("the card machine fell mute")
+			mem.leave(ending{Visit: r.c.Visit, Left: "the card machine fell mute"})
 		}
 	})
 	m.mu.Unlock()
@@ -492,16 +493,13 @@ func (r *run) goMute() {
 	} else {
 		m.run = nil
 	}
-	if m.park.o.Speed == Max {
+	if m.park.o.Speed == Max || r.round != nil {
 		m.enqueue(terminal.WentAway{})
 		m.woken = true
 		m.round.unheard()
 		m.comeBack()
 	} else {
 		m.enqueue(terminal.StatusChanged{Busy: false})
-		if r.round != nil {
-			m.retell(r.round.id)
-		}
 	}
 	m.mu.Unlock()
 	m.tell()
