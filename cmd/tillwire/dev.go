@@ -29,7 +29,7 @@ type visitOrder struct {
 	Table        table.TableID  `json:"table,omitzero"` // empty only looks at the list
 	ByName       bool           `json:"byName,omitzero"`
 	PrintBill    bool           `json:"printBill,omitzero"`
-	Pay          money.Minor    `json:"pay,omitzero"` // 0 is all of it
+	Pay          money.Minor    `json:"pay,omitzero"`        // 0 is all of it
 	Tip          money.Minor    `json:"tip,omitzero"`        // with the first card
 	TipPercent   int            `json:"tipPercent,omitzero"` // with each card
 	Split        int            `json:"split,omitzero"`
