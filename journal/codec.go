@@ -195,7 +195,7 @@ func EncodeReport(e report.Event, at time.Time) Record {
 	case report.Delivered:
 		return encodeTimed(kindReportDelivered, at, e.At)
 	case report.Requeued:
-		return encode(kindReportRequeued, at, requeuedForm{e.By, e.Reason, own(e.At, at)})
+		return encode(kindReportRequeued, at, requeuedForm{e.By, masked(e.Reason), own(e.At, at)})
 	case report.Interrupted:
 		return encodeTimed(kindReportInterrupted, at, e.At)
 	case report.Made:
@@ -223,7 +223,7 @@ func DecodeReport(r Record) (report.Event, error) {
 		return report.Delivered{At: at}, err
 	case kindReportRequeued:
 		f, err := decode[requeuedForm](r)
-		return report.Requeued{By: f.By, Reason: f.Reason, At: when(f.At, r.At)}, err
+		return report.Requeued{By: f.By, Reason: masked(f.Reason), At: when(f.At, r.At)}, err
 	case kindReportInterrupted:
 		at, err := decodeTimed(r)
 		return report.Interrupted{At: at}, err
@@ -296,7 +296,7 @@ func EncodeTable(e table.Event, at time.Time) Record {
 	case table.Delivered:
 		return encode(kindDelivered, at, deliveredForm{e.N, own(e.At, at)})
 	case table.Requeued:
-		return encode(kindRequeued, at, visitRequeuedForm{e.N, e.By, e.Reason, own(e.At, at)})
+		return encode(kindRequeued, at, visitRequeuedForm{e.N, e.By, masked(e.Reason), own(e.At, at)})
 	default:
 		panic(fmt.Sprintf("journal: no kind for %T", e))
 	}
@@ -358,7 +358,7 @@ func DecodeTable(r Record) (table.Event, error) {
 		return table.Delivered{N: f.N, At: when(f.At, r.At)}, err
 	case kindRequeued:
 		f, err := decode[visitRequeuedForm](r)
-		return table.Requeued{N: f.N, By: f.By, Reason: f.Reason, At: when(f.At, r.At)}, err
+		return table.Requeued{N: f.N, By: f.By, Reason: masked(f.Reason), At: when(f.At, r.At)}, err
 	}
 	return nil, unknownKind(r)
 }

@@ -321,6 +321,8 @@ func TestCardNumbersAreMasked(t *testing.T) {
 		journal.EncodeTable(table.LockUnanswered{Why: "card " + pan}, time.Time{}),
 		journal.EncodeTable(table.NotAsked{Why: "card " + pan}, time.Time{}),
 		journal.EncodeTable(table.Left{Why: "card " + pan}, time.Time{}),
+		journal.EncodeTable(table.Requeued{N: 1, Reason: "card " + pan}, time.Time{}),
+		journal.EncodeReport(report.Requeued{Reason: "card " + pan}, time.Time{}),
 	} {
 		body := string(r.Body)
 		if strings.Contains(body, pan[:12]) || strings.Contains(body, "4111 1111") || !strings.Contains(body, "1111") {
