@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -32,8 +33,14 @@ const (
 )
 
 // devURL is what to paste into a till of the development site.
-func devURL(addr string) string {
-	return "ws://" + addr + "/pac?token=" + devKey + "&api-version=v1&software-house-id=DEMOSWH&installer-id=DEMOINST"
+func devURL(addr string) string { return devFaceURL(addr, "pac") }
+
+// devTablesURL is what to paste into a Pay-At-Table till of the development
+// site.
+func devTablesURL(addr string) string { return devFaceURL(addr, "pat") }
+
+func devFaceURL(addr, face string) string {
+	return "ws://" + addr + "/" + face + "?token=" + devKey + "&api-version=v1&software-house-id=DEMOSWH&installer-id=DEMOINST"
 }
 
 type serveCmd struct {
@@ -186,11 +193,12 @@ func (c serveCmd) greet(s streams, h *house) {
 		fmt.Fprintf(s.out, "\nNext: tillwire site add, then tillwire key add; each --help has an example.\n")
 		return
 	}
-	paste := devURL(h.addr)
+	paste, tables := devURL(h.addr), devTablesURL(h.addr)
 	if scheme == "wss" {
-		paste = "wss" + paste[len("ws"):]
+		paste, tables = "wss"+paste[len("ws"):], "wss"+tables[len("ws"):]
 	}
 	fmt.Fprintf(s.out, "\nPaste this URL into a till:\n\n%s\n", paste)
+	fmt.Fprintf(s.out, "\nand this one into a till that keeps tables, for Pay-At-Table:\n\n%s\n", tables)
 	fmt.Fprintf(s.out, "\nSimulated terminals of site %s, at %s speed, seed %d:\n\n", devSite, c.SimSpeed, h.sims.seed)
 	v := spec.Default().VirtualTerminals()
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
@@ -214,9 +222,16 @@ func (c serveCmd) greet(s streams, h *house) {
 	}
 	letters.Flush()
 	fmt.Fprintln(s.out, "and a digit: 0 pounds, 1 euros, 2 pounds and asks for a gratuity.")
-	where := ""
-	if h.addr != defaultListen || scheme != "ws" {
-		where = " --url '" + paste + "'"
+	where := func(address string) string {
+		if h.addr == defaultListen && scheme == "ws" {
+			return "" // it is the default
+		}
+		return " --url '" + address + "'"
 	}
-	fmt.Fprintf(s.out, "\nNext, in another window:\n\n  tillwire epos sale%s --tid VCMDEMOSIP0 --amount 12.50\n  tillwire history list --data '%s'\n\nCtrl-C stops the gateway.\n", where, h.folder.Dir())
+	fmt.Fprintf(s.out, "\nNext, in another window:\n\n  tillwire epos sale%s --tid VCMDEMOSIP0 --amount 12.50\n  tillwire history list --data '%s'\n", where(paste), h.folder.Dir())
+	if c.controls() {
+		base := (&url.URL{Scheme: strings.Replace(scheme, "ws", "http", 1), Host: h.addr}).String()
+		fmt.Fprintf(s.out, "\nFor Pay-At-Table a till in one window and a waiter in another:\n\n  tillwire epos tables%s --file tables.yaml\n  tillwire terminals pat%s --tid VCMDEMOSIP0 --waiter 3 --table 12\n", where(tables), where(base))
+	}
+	fmt.Fprint(s.out, "\nCtrl-C stops the gateway.\n")
 }
