@@ -830,6 +830,7 @@ func TestStop(t *testing.T) {
 			<-begun
 			s.stop()
 			<-s.failed // the bill
+			synctest.Wait()
 			g.request(3, "transactionResponse", paid12("b"))
 			synctest.Wait()
 			close(release)
