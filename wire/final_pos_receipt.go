@@ -18,8 +18,5 @@ func (r FinalPOSReceiptRequest) in(v Version) any {
 
 // DecodeFinalPOSReceipt reads the gateway's question.
 func DecodeFinalPOSReceipt(params jsontext.Value) (FinalPOSReceiptRequest, error) {
-	var r FinalPOSReceiptRequest
-	err := decode("a final receipt request", jsontext.KindBeginObject, params, &r)
-	r.fold()
-	return r, err
+	return decodeObject[FinalPOSReceiptRequest]("a final receipt request", params)
 }

@@ -50,16 +50,19 @@ const (
 
 func (p Payment) in(v Version) any {
 	p.TerminalID = p.TerminalID.in(v)
-	if v == V0 && p.CardholderVerificationMethod == cvmUnknown {
-		p.CardholderVerificationMethod = cvmNone
-	}
+	p.CardholderVerificationMethod = cvmIn(v, p.CardholderVerificationMethod)
 	return &p
+}
+
+// cvmIn gives the form of version v, of which the older knows no UNKNOWN.
+func cvmIn(v Version, cvm string) string {
+	if v == V0 && cvm == cvmUnknown {
+		return cvmNone
+	}
+	return cvm
 }
 
 // DecodePayment reads the gateway's answer to a transaction or a duplicate.
 func DecodePayment(result jsontext.Value) (Payment, error) {
-	var p Payment
-	err := decode("a payment", jsontext.KindBeginObject, result, &p)
-	p.fold()
-	return p, err
+	return decodeObject[Payment]("a payment", result)
 }

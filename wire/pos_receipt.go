@@ -22,10 +22,7 @@ func (r POSReceiptRequest) in(v Version) any {
 
 // DecodePOSReceipt reads the gateway's question.
 func DecodePOSReceipt(params jsontext.Value) (POSReceiptRequest, error) {
-	var r POSReceiptRequest
-	err := decode("a receipt request", jsontext.KindBeginObject, params, &r)
-	r.fold()
-	return r, err
+	return decodeObject[POSReceiptRequest]("a receipt request", params)
 }
 
 // A POSReceiptResult is the till's answer to both receipt requests: the lines

@@ -77,8 +77,5 @@ func (r ReportResult) in(v Version) any {
 
 // DecodeReportResult reads the gateway's answer.
 func DecodeReportResult(result jsontext.Value) (ReportResult, error) {
-	var r ReportResult
-	err := decode("a report", jsontext.KindBeginObject, result, &r)
-	r.fold()
-	return r, err
+	return decodeObject[ReportResult]("a report", result)
 }

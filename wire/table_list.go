@@ -22,10 +22,7 @@ func (r TableListRequest) in(v Version) any {
 
 // DecodeTableList reads the gateway's question.
 func DecodeTableList(params jsontext.Value) (TableListRequest, error) {
-	var r TableListRequest
-	err := decode("a table list request", jsontext.KindBeginObject, params, &r)
-	r.fold()
-	return r, err
+	return decodeObject[TableListRequest]("a table list request", params)
 }
 
 // A TableListResult is the till's answer: its tables by its own names for them,

@@ -22,10 +22,7 @@ func (r TableLockRequest) in(v Version) any {
 
 // DecodeTableLock reads the gateway's question.
 func DecodeTableLock(params jsontext.Value) (TableLockRequest, error) {
-	var r TableLockRequest
-	err := decode("a table lock request", jsontext.KindBeginObject, params, &r)
-	r.fold()
-	return r, err
+	return decodeObject[TableLockRequest]("a table lock request", params)
 }
 
 // A TableLockResult is the till's answer: locked, with what is owed in minor

@@ -17,8 +17,5 @@ func (u TableUnlock) in(v Version) any {
 
 // DecodeTableUnlock reads what the gateway told.
 func DecodeTableUnlock(params jsontext.Value) (TableUnlock, error) {
-	var u TableUnlock
-	err := decode("an unlock", jsontext.KindBeginObject, params, &u)
-	u.fold()
-	return u, err
+	return decodeObject[TableUnlock]("an unlock", params)
 }

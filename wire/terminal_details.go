@@ -46,8 +46,5 @@ func DecodeTerminalDetails(v Version, params jsontext.Value) (TerminalDetailsReq
 // DecodeTerminal reads the gateway's answer in v1. In v0 it is a list; see
 // DecodeTerminals.
 func DecodeTerminal(result jsontext.Value) (Terminal, error) {
-	var t Terminal
-	err := decode("a terminal", jsontext.KindBeginObject, result, &t)
-	t.fold()
-	return t, err
+	return decodeObject[Terminal]("a terminal", result)
 }

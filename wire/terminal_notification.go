@@ -29,8 +29,5 @@ func (n TerminalNotification) encode(v Version) jsontext.Value {
 
 // DecodeTerminalNotification reads what the gateway told.
 func DecodeTerminalNotification(params jsontext.Value) (TerminalNotification, error) {
-	var n TerminalNotification
-	err := decode("a notification", jsontext.KindBeginObject, params, &n)
-	n.fold()
-	return n, err
+	return decodeObject[TerminalNotification]("a notification", params)
 }

@@ -49,21 +49,15 @@ type TablePayment struct {
 
 func (r TransactionResponse) in(v Version) any {
 	r.TerminalID = r.TerminalID.in(v)
-	if v == V0 {
-		r.Payments = slices.Clone(r.Payments)
-		for i := range r.Payments {
-			if p := &r.Payments[i]; p.CardholderVerificationMethod == cvmUnknown {
-				p.CardholderVerificationMethod = cvmNone
-			}
-		}
+	r.Payments = slices.Clone(r.Payments)
+	for i := range r.Payments {
+		p := &r.Payments[i]
+		p.CardholderVerificationMethod = cvmIn(v, p.CardholderVerificationMethod)
 	}
 	return &r
 }
 
 // DecodeTransactionResponse reads what the gateway told.
 func DecodeTransactionResponse(params jsontext.Value) (TransactionResponse, error) {
-	var r TransactionResponse
-	err := decode("a transaction response", jsontext.KindBeginObject, params, &r)
-	r.fold()
-	return r, err
+	return decodeObject[TransactionResponse]("a transaction response", params)
 }

@@ -32,10 +32,7 @@ func (r VerifySignatureRequest) in(v Version) any {
 
 // DecodeVerifySignature reads the gateway's question.
 func DecodeVerifySignature(params jsontext.Value) (VerifySignatureRequest, error) {
-	var r VerifySignatureRequest
-	err := decode("a signature request", jsontext.KindBeginObject, params, &r)
-	r.fold()
-	return r, err
+	return decodeObject[VerifySignatureRequest]("a signature request", params)
 }
 
 // A VerifySignatureResponse is the till's answer.

@@ -52,6 +52,12 @@ func (t *TerminalID) fold() {
 	t.InV1, t.InV0 = nil, nil
 }
 
+// A folding is a message of type T with a TerminalID in it.
+type folding[T any] interface {
+	*T
+	fold()
+}
+
 // Raw is JSON as it stands on the wire, for rooms that carry it without looking
 // into it.
 type Raw = jsontext.Value
@@ -97,6 +103,14 @@ func decode(what string, kind jsontext.Kind, data jsontext.Value, out any) error
 		return fmt.Errorf("wire: %s cannot be read: unexpected value at %q", what, at.JSONPointer)
 	}
 	return fmt.Errorf("wire: %s cannot be read: it is not JSON", what)
+}
+
+// decodeObject is decode for an object that names its terminal.
+func decodeObject[T any, P folding[T]](what string, data jsontext.Value) (T, error) {
+	var out T
+	err := decode(what, jsontext.KindBeginObject, data, &out)
+	P(&out).fold()
+	return out, err
 }
 
 func nounOf(k jsontext.Kind) string {
