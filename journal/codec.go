@@ -171,17 +171,7 @@ func DecodeTxn(r Record) (txn.Event, error) {
 
 // ReplayTxn returns the transaction that the records tell of.
 func ReplayTxn(records []Record) (txn.Transaction, error) {
-	var t txn.Transaction
-	for i, r := range records {
-		e, err := DecodeTxn(r)
-		if err != nil {
-			return t, fmt.Errorf("journal: record %d: %w", i+1, err)
-		}
-		if t, err = txn.Apply(t, e); err != nil {
-			return t, fmt.Errorf("journal: record %d: %w", i+1, err)
-		}
-	}
-	return t, nil
+	return replay(records, DecodeTxn, txn.Apply)
 }
 
 // EncodeReport is EncodeTxn for the events of a report.
@@ -242,17 +232,7 @@ func DecodeReport(r Record) (report.Event, error) {
 
 // ReplayReport returns the run of the report that the records tell of.
 func ReplayReport(records []Record) (report.Run, error) {
-	var run report.Run
-	for i, r := range records {
-		e, err := DecodeReport(r)
-		if err != nil {
-			return run, fmt.Errorf("journal: record %d: %w", i+1, err)
-		}
-		if run, err = report.Apply(run, e); err != nil {
-			return run, fmt.Errorf("journal: record %d: %w", i+1, err)
-		}
-	}
-	return run, nil
+	return replay(records, DecodeReport, report.Apply)
 }
 
 // EncodeTable is EncodeTxn for the events of a Pay-At-Table visit. The ids of
@@ -365,13 +345,19 @@ func DecodeTable(r Record) (table.Event, error) {
 
 // ReplayTable returns the visit that the records tell of.
 func ReplayTable(records []Record) (table.Visit, error) {
-	var v table.Visit
+	return replay(records, DecodeTable, table.Apply)
+}
+
+// replay applies what the records tell to a value that has not begun. Its error
+// names the record, and comes with the value as it stood before.
+func replay[V, E any](records []Record, decode func(Record) (E, error), apply func(V, E) (V, error)) (V, error) {
+	var v V
 	for i, r := range records {
-		e, err := DecodeTable(r)
-		if err != nil {
-			return v, fmt.Errorf("journal: record %d: %w", i+1, err)
+		e, err := decode(r)
+		if err == nil {
+			v, err = apply(v, e)
 		}
-		if v, err = table.Apply(v, e); err != nil {
+		if err != nil {
 			return v, fmt.Errorf("journal: record %d: %w", i+1, err)
 		}
 	}

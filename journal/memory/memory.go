@@ -6,6 +6,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -231,12 +232,7 @@ func (s *Store) Sites(ctx context.Context) ([]journal.Site, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	var out []journal.Site
-	for _, site := range s.sites {
-		out = append(out, site)
-	}
-	slices.SortFunc(out, func(a, b journal.Site) int { return cmp.Compare(a.ID, b.ID) })
-	return out, nil
+	return slices.SortedFunc(maps.Values(s.sites), func(a, b journal.Site) int { return cmp.Compare(a.ID, b.ID) }), nil
 }
 
 // PutKey implements journal.Register.
@@ -257,12 +253,7 @@ func (s *Store) Keys(ctx context.Context) ([]journal.Key, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	var out []journal.Key
-	for _, k := range s.doors {
-		out = append(out, k)
-	}
-	slices.SortFunc(out, func(a, b journal.Key) int { return cmp.Compare(a.ID, b.ID) })
-	return out, nil
+	return slices.SortedFunc(maps.Values(s.doors), func(a, b journal.Key) int { return cmp.Compare(a.ID, b.ID) }), nil
 }
 
 // ready is called with the lock held.

@@ -207,6 +207,18 @@ func listQuery(q journal.Query) (string, []any) {
 }
 
 func (s *Store) heads(ctx context.Context, query string, args ...any) ([]journal.Head, error) {
+	return all(ctx, s, func(scan scanner) (journal.Head, error) {
+		var r row
+		err := r.scan(scan)
+		return r.head, err
+	}, query, args...)
+}
+
+// A scanner reads the columns of a row.
+type scanner = func(...any) error
+
+// all returns what read makes of each row that a query finds.
+func all[T any](ctx context.Context, s *Store, read func(scanner) (T, error), query string, args ...any) ([]T, error) {
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
@@ -215,13 +227,13 @@ func (s *Store) heads(ctx context.Context, query string, args ...any) ([]journal
 		return nil, wrap(err)
 	}
 	defer rows.Close()
-	var out []journal.Head
+	var out []T
 	for rows.Next() {
-		var r row
-		if err := r.scan(rows.Scan); err != nil {
+		v, err := read(rows.Scan)
+		if err != nil {
 			return nil, err
 		}
-		out = append(out, r.head)
+		out = append(out, v)
 	}
 	return out, wrap(rows.Err())
 }

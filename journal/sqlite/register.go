@@ -85,72 +85,58 @@ func (s *Store) put(ctx context.Context, kind journal.StreamKind, query string, 
 
 // Sites implements journal.Register.
 func (s *Store) Sites(ctx context.Context) ([]journal.Site, error) {
-	if err := s.ready(); err != nil {
-		return nil, err
+	return all(ctx, s, readSite, sitesQuery)
+}
+
+// readSite reads a row, and compares it with its sum.
+func readSite(scan scanner) (journal.Site, error) {
+	var site journal.Site
+	var text string
+	var created, sum int64
+	if err := scan((*string)(&site.ID), &site.Name, &site.TimeZone, &site.Strict, &site.RejectUnanswered,
+		&site.Simulated, &text, &created, &sum); err != nil {
+		return site, wrap(err)
 	}
-	rows, err := s.read.QueryContext(ctx, sitesQuery)
-	if err != nil {
-		return nil, wrap(err)
+	if sum != sumOf(canonicalRow(string(site.ID), site.Name, site.TimeZone, number(site.Strict),
+		number(site.RejectUnanswered), site.Simulated, text, created)) {
+		return site, &journal.TamperedError{What: fmt.Sprintf("the row of site %q", site.ID)}
 	}
-	defer rows.Close()
-	var out []journal.Site
-	for rows.Next() {
-		var site journal.Site
-		var text string
-		var created, sum int64
-		if err := rows.Scan((*string)(&site.ID), &site.Name, &site.TimeZone, &site.Strict, &site.RejectUnanswered,
-			&site.Simulated, &text, &created, &sum); err != nil {
-			return nil, wrap(err)
-		}
-		if sum != sumOf(canonicalRow(string(site.ID), site.Name, site.TimeZone, number(site.Strict),
-			number(site.RejectUnanswered), site.Simulated, text, created)) {
-			return nil, &journal.TamperedError{What: fmt.Sprintf("the row of site %q", site.ID)}
-		}
-		var limits map[string]int64
-		if err := json.Unmarshal([]byte(text), &limits); err != nil {
-			return nil, &journal.TamperedError{What: fmt.Sprintf("the limits of site %q: %v", site.ID, err)}
-		}
-		for name, limit := range limits {
-			if site.Limits == nil {
-				site.Limits = make(map[string]time.Duration, len(limits))
-			}
-			site.Limits[name] = time.Duration(limit)
-		}
-		site.Created = fromNanos(created)
-		out = append(out, site)
+	var limits map[string]int64
+	if err := json.Unmarshal([]byte(text), &limits); err != nil {
+		return site, &journal.TamperedError{What: fmt.Sprintf("the limits of site %q: %v", site.ID, err)}
 	}
-	return out, wrap(rows.Err())
+	for name, limit := range limits {
+		if site.Limits == nil {
+			site.Limits = make(map[string]time.Duration, len(limits))
+		}
+		site.Limits[name] = time.Duration(limit)
+	}
+	site.Created = fromNanos(created)
+	return site, nil
 }
 
 // Keys implements journal.Register.
 func (s *Store) Keys(ctx context.Context) ([]journal.Key, error) {
-	if err := s.ready(); err != nil {
-		return nil, err
+	return all(ctx, s, readKey, keysQuery)
+}
+
+// readKey reads a row, and compares it with its sum.
+func readKey(scan scanner) (journal.Key, error) {
+	var k journal.Key
+	var site, faces string
+	var hash []byte
+	var created, revoked, sum int64
+	if err := scan(&k.ID, &site, &hash, &faces, &k.Note, &created, &revoked, &sum); err != nil {
+		return k, wrap(err)
 	}
-	rows, err := s.read.QueryContext(ctx, keysQuery)
-	if err != nil {
-		return nil, wrap(err)
+	if len(hash) != len(k.Hash) || sum != sumOf(canonicalRow(k.ID, site, hash, faces, k.Note, created, revoked)) {
+		return k, &journal.TamperedError{What: fmt.Sprintf("the row of key %q", k.ID)}
 	}
-	defer rows.Close()
-	var out []journal.Key
-	for rows.Next() {
-		var k journal.Key
-		var site, faces string
-		var hash []byte
-		var created, revoked, sum int64
-		if err := rows.Scan(&k.ID, &site, &hash, &faces, &k.Note, &created, &revoked, &sum); err != nil {
-			return nil, wrap(err)
-		}
-		if len(hash) != len(k.Hash) || sum != sumOf(canonicalRow(k.ID, site, hash, faces, k.Note, created, revoked)) {
-			return nil, &journal.TamperedError{What: fmt.Sprintf("the row of key %q", k.ID)}
-		}
-		copy(k.Hash[:], hash)
-		k.Site, k.Faces = txn.SiteID(site), strings.Fields(faces)
-		if len(k.Faces) == 0 {
-			k.Faces = nil
-		}
-		k.Created, k.Revoked = fromNanos(created), fromNanos(revoked)
-		out = append(out, k)
+	copy(k.Hash[:], hash)
+	k.Site, k.Faces = txn.SiteID(site), strings.Fields(faces)
+	if len(k.Faces) == 0 {
+		k.Faces = nil
 	}
-	return out, wrap(rows.Err())
+	k.Created, k.Revoked = fromNanos(created), fromNanos(revoked)
+	return k, nil
 }

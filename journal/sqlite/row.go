@@ -23,7 +23,7 @@ const headColumns = `id, last, stream, kind, site, tid, minor, currency, request
 
 // scan reads a row by the driver's own Scan. A row whose sum does not fit is
 // a *journal.TamperedError.
-func (r *row) scan(scan func(...any) error) error {
+func (r *row) scan(scan scanner) error {
 	h := &r.head
 	var accepted, dispatched, ended, sum int64
 	err := scan(&r.id, &r.last, (*string)(&h.Stream), (*string)(&h.Kind), (*string)(&h.Site), (*string)(&h.TID),
