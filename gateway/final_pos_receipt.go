@@ -15,7 +15,7 @@ func (v *visit) askFinal() {
 	}
 	v.finalAsked = true
 	state := v.state
-	v.askReceipt(wire.MethodFinalPOSReceipt, func(seconds float64) wire.Message {
+	v.askReceipt(wire.MethodFinalPOSReceipt, true, func(seconds float64) wire.Message {
 		return wire.FinalPOSReceiptRequest{
 			TerminalID: wire.TerminalID{TID: state.TID}, WaiterID: string(state.Waiter), TableID: string(state.Table), Timeout: seconds,
 		}

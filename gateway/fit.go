@@ -6,12 +6,16 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/txn"
 )
 
@@ -61,6 +65,62 @@ func fitting(o txn.Outcome) txn.Outcome {
 	o.Receipts.Merchant = fittingLines(o.Receipts.Merchant)
 	o.Receipts.Customer = fittingLines(o.Receipts.Customer)
 	return o
+}
+
+// unusableReceipt says why a receipt cannot be that of a payment at a table that
+// took money, or nil.
+func unusableReceipt(r table.Receipt) error {
+	amounts := []money.Minor{r.Paid, r.Cashback, r.Gratuity}
+	if slices.Min(amounts) < 0 || slices.Max(amounts) > maxMinor || slices.Max(amounts) == 0 {
+		return errors.New("an amount of it is out of range, or none moved")
+	}
+	return nil
+}
+
+// fittingReceipt makes the receipt of a payment fit, card numbers masked.
+func fittingReceipt(r table.Receipt) table.Receipt {
+	r.PAN, r.Expiry, r.Time = maskPAN(r.PAN), fittingDate(r.Expiry), fittingTime(r.Time)
+	r.Method, r.CVM = string(fittingMethod(txn.PaymentMethod(r.Method))), string(fittingCVM(txn.CVM(r.CVM)))
+	r.Receipts.Merchant = fittingLines(receipt.Masked(r.Receipts.Merchant))
+	r.Receipts.Customer = fittingLines(receipt.Masked(r.Receipts.Customer))
+	return r
+}
+
+// errNoUUID is for a payment of whose end no till could be told.
+var errNoUUID = errors.New("gateway: the id of a payment is not a UUID")
+
+var uuidForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+})
+
+func isUUID(p table.PaymentID) bool { return uuidForm().MatchString(string(p)) }
+
+// What names in visits may have, in characters.
+const (
+	maxVisitID  = 128
+	maxWaiterID = 64
+)
+
+// nameable reports whether a name has 1 to most printable characters.
+func nameable(name string, most int) bool {
+	n := utf8.RuneCountInString(name)
+	return n >= 1 && n <= most && utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+// printable is the text without what no screen shows, cut at most characters.
+func printable(text string, most int) string {
+	runes := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, text))
+	return string(runes[:min(len(runes), most)])
+}
+
+// fittingWaiter is what was keyed in for a waiter, as tills can be told it.
+func fittingWaiter(w table.WaiterID) table.WaiterID {
+	return table.WaiterID(printable(string(w), maxWaiterID))
 }
 
 // fittingWish makes what a terminal shows for a signature fit, card numbers

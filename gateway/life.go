@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tillwire/tillwire/journal"
@@ -15,6 +16,7 @@ type life[S, E any] struct {
 	apply  func(S, E) (S, error)
 	encode func(E, time.Time) journal.Record
 	head   func(S) journal.Head
+	replay func([]journal.Record) (S, error)
 }
 
 // jot applies an event that need not be on disk before the next step.
@@ -30,7 +32,8 @@ func (l *life[S, E]) jot(e E) error {
 }
 
 // record applies events that must be on disk before the next step, in one
-// append with all that was jotted. When it fails nothing was applied.
+// append with all that was jotted. When it fails nothing was applied; with
+// ErrConflict the state is the journal's from then on.
 func (l *life[S, E]) record(ctx context.Context, events ...E) error {
 	next, now := l.state, time.Now().UTC()
 	records := make([]journal.Record, 0, len(events))
@@ -42,11 +45,32 @@ func (l *life[S, E]) record(ctx context.Context, events ...E) error {
 		records = append(records, l.encode(e, now))
 	}
 	if err := l.commit(ctx, l.head(next), records...); err != nil {
-		return err
+		return l.conflicted(ctx, err)
 	}
 	l.state = next
 	return nil
 }
 
 // flush writes what was jotted.
-func (l *life[S, E]) flush(ctx context.Context) error { return l.commit(ctx, l.head(l.state)) }
+func (l *life[S, E]) flush(ctx context.Context) error {
+	return l.conflicted(ctx, l.commit(ctx, l.head(l.state)))
+}
+
+// conflicted takes up what the journal says where that is more than we know: an
+// append was kept after all whose fate was not known. What was jotted since is
+// given up. It returns the error of the append.
+func (l *life[S, E]) conflicted(ctx context.Context, err error) error {
+	if !errors.Is(err, journal.ErrConflict) || l.count == 0 {
+		return err
+	}
+	records, unread := l.store.Records(ctx, l.stream)
+	if unread != nil {
+		return errors.Join(err, unread)
+	}
+	state, unread := l.replay(records)
+	if unread != nil {
+		return errors.Join(err, unread)
+	}
+	l.state, l.ledger = state, ledger{store: l.store, stream: l.stream, count: len(records)}
+	return err
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tillwire/tillwire/jsonrpc"
+	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/wire"
 )
@@ -44,7 +45,7 @@ type line struct {
 
 // pastKept bounds how many answered or lapsed requests a line remembers, to
 // tell a late answer from one that answers nothing.
-const pastKept = 256
+const pastKept = 4096
 
 // A question is a request to the till. Exactly one of its ends is called, once,
 // under the switchboard's lock: they only pass the word on.
@@ -52,8 +53,9 @@ type question struct {
 	method   string
 	params   func(seconds float64) wire.Message
 	deadline time.Time
-	// once says that it is not asked again of a newer connection.
-	once bool
+	// once says that it is not asked again of a newer connection, final that only
+	// one that wants to be asked for final receipts is.
+	once, final bool
 	// take reads the till's result. A fault leaves the question open: what is
 	// malformed is no answer. Otherwise it returns what to do with the answer.
 	take taker
@@ -64,6 +66,7 @@ type question struct {
 
 	timer *time.Timer
 	id    jsonrpc.ID // on the live line
+	heard bool       // something came back on it
 }
 
 // A taker reads a result, and returns what to do with it if it is accepted.
@@ -96,13 +99,16 @@ type noAnswer struct {
 	error *jsonrpc.Error // what the till said instead
 }
 
+// maxScreen is how much of a till's words a terminal shows, in characters.
+const maxScreen = 200
+
 // screen is what a waiter reads.
 func (n noAnswer) screen() string {
 	switch {
 	case n.error != nil && n.error.UserMessage != "":
-		return n.error.UserMessage
+		return printable(receipt.MaskPANs(n.error.UserMessage), maxScreen)
 	case n.error != nil:
-		return n.error.Message
+		return printable(receipt.MaskPANs(n.error.Message), maxScreen)
 	case !n.sent:
 		return "The till is offline."
 	}
@@ -171,6 +177,13 @@ func (b *switchboard) close(q *question, why string) {
 			l.late[q.id] = q.late
 		}
 	}
+}
+
+// drop takes a question off that is on no line any more.
+func (b *switchboard) drop(q *question, n noAnswer) {
+	delete(b.questions, q)
+	q.timer.Stop()
+	q.none(n)
 }
 
 func (l *line) remember(id jsonrpc.ID, why string) {
@@ -249,13 +262,31 @@ func (b *switchboard) moveOn(why string, again bool) {
 	for q := range b.questions {
 		switch {
 		case q.once:
-			delete(b.questions, q)
-			q.timer.Stop()
-			q.none(noAnswer{why: why, sent: true})
+			b.drop(q, noAnswer{why: why, sent: true})
+		case again && q.final && !b.live.final:
+			b.drop(q, noAnswer{why: why, sent: true})
 		case again:
+			q.heard = false
 			b.put(q)
 		}
 	}
+}
+
+// awaits reports, once for each question that was put on the line, whether m is
+// an answer to it. Such answers do not count towards the till's rate: it is the
+// gateway that asks, and none must be lost for having come with many others.
+func (l *line) awaits(m jsonrpc.Message) bool {
+	if m.Kind != jsonrpc.Response && m.Kind != jsonrpc.ErrorResponse {
+		return false
+	}
+	l.board.mu.Lock()
+	defer l.board.mu.Unlock()
+	q := l.open[m.ID]
+	if q == nil || q.heard {
+		return false
+	}
+	q.heard = true
+	return true
 }
 
 // receive takes one message of a till on /pat: it answers and never asks.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/jsonrpc"
 	"github.com/tillwire/tillwire/wire"
 )
@@ -19,6 +20,7 @@ type outbox struct {
 // A notice is one message that a till is owed until it is delivered.
 type notice struct {
 	queue   string
+	stream  journal.Stream
 	at      time.Time // when it came to be owed
 	method  string
 	message func() wire.Message
@@ -29,21 +31,25 @@ type notice struct {
 	flying bool
 }
 
-// resendAfter is the pause before a notice that a till did not acknowledge is
-// sent again on the same connection.
-const resendAfter = 30 * time.Second
+const (
+	// resendAfter is the pause before a notice that a till did not acknowledge is
+	// sent again on the same connection.
+	resendAfter = 30 * time.Second
+	// followAgain is the pause before a ping that could not be sent is tried again.
+	followAgain = time.Second
+)
 
 func newOutbox() outbox { return outbox{queues: map[string][]*notice{}} }
 
 // owe puts a notice into its queue, behind those that came to be owed before
 // it: after a restart visits to one table by several terminals are taken up in
-// any order.
+// any order. Those of one stream stay in their order whatever the clock said.
 func (b *switchboard) owe(n *notice) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	q := b.box.queues[n.queue]
 	i := len(q)
-	for i > 0 && q[i-1].at.After(n.at) && !q[i-1].flying {
+	for i > 0 && q[i-1].stream != n.stream && q[i-1].at.After(n.at) && !q[i-1].flying {
 		i--
 	}
 	b.box.queues[n.queue] = slices.Insert(q, i, n)
@@ -83,12 +89,25 @@ func (o *outbox) next(b *switchboard, queue string) {
 		o.request(b, l, n)
 		return
 	}
-	// Without acknowledgements: the pong to a ping that followed the notice says
-	// that the till read it.
 	l.sess.send(jsonrpc.AppendNotification(nil, n.method, wire.Encode(l.sess.version, n.message())))
-	if err := l.sess.conn.Ping(func() { b.arrived(l, n) }); err != nil {
-		b.g.log.Warn("a notice could not be followed by a ping; it will be sent again", "remote", l.sess.conn.RemoteAddr(), "error", err)
+	b.follow(l, n)
+}
+
+// follow sees without acknowledgements that a notice arrived: by the pong to a
+// ping behind it. A connection takes only so many pings at a time.
+func (b *switchboard) follow(l *line, n *notice) {
+	err := l.sess.conn.Ping(func() { b.arrived(l, n) })
+	if err == nil {
+		return
 	}
+	b.g.log.Debug("a notice could not be followed by a ping yet", "remote", l.sess.conn.RemoteAddr(), "error", err)
+	time.AfterFunc(followAgain, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.live == l && n.flying {
+			b.follow(l, n)
+		}
+	})
 }
 
 // request sends a notice that wants an answer.

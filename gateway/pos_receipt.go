@@ -8,18 +8,18 @@ import (
 // askBill asks the till for the bill (the contract, section 5.3).
 func (v *visit) askBill(show func(lines []receipt.Line, message string)) {
 	state := v.state
-	v.askReceipt(wire.MethodPOSReceipt, func(seconds float64) wire.Message {
+	v.askReceipt(wire.MethodPOSReceipt, false, func(seconds float64) wire.Message {
 		return wire.POSReceiptRequest{
 			TerminalID: wire.TerminalID{TID: state.TID}, WaiterID: string(state.Waiter), TableID: string(state.Table), Timeout: seconds,
 		}
 	}, show)
 }
 
-// askReceipt asks the till for lines to print.
-func (v *visit) askReceipt(method string, params func(seconds float64) wire.Message, show func([]receipt.Line, string)) {
+// askReceipt asks the till for lines to print: at the end of the visit, or now.
+func (v *visit) askReceipt(method string, final bool, params func(seconds float64) wire.Message, show func([]receipt.Line, string)) {
 	a := v.a
 	a.site.board.ask(&question{
-		method: method, deadline: a.patDeadline(), params: params,
+		method: method, deadline: a.patDeadline(), params: params, final: final,
 		take: taking(wire.DecodePOSReceiptResult, nil, func(r wire.POSReceiptResult) {
 			a.do(func() { show(wire.ReceiptLines(r.ReceiptLines), "") })
 		}),

@@ -24,7 +24,8 @@ func (g *Gateway) Recover(ctx context.Context) (int, error) {
 			return 0, fmt.Errorf("gateway: recovering request %s: %w", h.Stream, err)
 		}
 	}
-	return len(heads), nil
+	// What tills are owed is in its order before the first of them connects.
+	return len(heads), g.settle(ctx)
 }
 
 func (g *Gateway) recover(ctx context.Context, h journal.Head) error {

@@ -96,7 +96,7 @@ func Requeue(ctx context.Context, j journal.Journal, stream journal.Stream, n in
 func visitLife(j journal.Journal, stream journal.Stream, count int) life[table.Visit, table.Event] {
 	return life[table.Visit, table.Event]{
 		ledger: ledger{store: j, stream: stream, count: count},
-		apply:  table.Apply, encode: journal.EncodeTable, head: journal.TableHead,
+		apply:  table.Apply, encode: journal.EncodeTable, head: journal.TableHead, replay: journal.ReplayTable,
 	}
 }
 
@@ -104,7 +104,7 @@ func visitLife(j journal.Journal, stream journal.Stream, count int) life[table.V
 func reportLife(j journal.Journal, stream journal.Stream, count int) life[report.Run, report.Event] {
 	return life[report.Run, report.Event]{
 		ledger: ledger{store: j, stream: stream, count: count},
-		apply:  report.Apply, encode: journal.EncodeReport, head: journal.ReportHead,
+		apply:  report.Apply, encode: journal.EncodeReport, head: journal.ReportHead, replay: journal.ReplayReport,
 	}
 }
 

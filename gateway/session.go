@@ -187,7 +187,7 @@ func (s *Session) silence() {
 // time, in the order of arrival, and does not wait for terminals.
 func (s *Session) Receive(data []byte) {
 	m, bad := jsonrpc.Decode(data)
-	if !s.rate.Allow() {
+	if answers := s.line != nil && bad == nil && s.line.awaits(m); !answers && !s.rate.Allow() {
 		id := jsonrpc.NoID
 		if m.Kind == jsonrpc.Request {
 			id = s.usable(m.ID)

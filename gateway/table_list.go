@@ -1,10 +1,7 @@
 package gateway
 
 import (
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/table"
@@ -29,7 +26,7 @@ func (a *actor) tablesWanted(e terminal.TablesWanted) {
 	a.site.board.ask(&question{
 		method: wire.MethodTableList, deadline: a.patDeadline(),
 		params: func(seconds float64) wire.Message {
-			return wire.TableListRequest{TerminalID: wire.TerminalID{TID: string(a.tid)}, WaiterID: string(e.Waiter), Timeout: seconds}
+			return wire.TableListRequest{TerminalID: wire.TerminalID{TID: string(a.tid)}, WaiterID: string(v.state.Waiter), Timeout: seconds}
 		},
 		take: taking(wire.DecodeTableListResult, nil, func(r wire.TableListResult) {
 			show(terminal.TableList{Tables: lockable(r.Tables), Currency: r.Currency})
@@ -60,7 +57,4 @@ func lockable(names []string) []table.TableID {
 	return out
 }
 
-func lockableName(name string) bool {
-	n := utf8.RuneCountInString(name)
-	return n >= 1 && n <= maxTableName && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
-}
+func lockableName(name string) bool { return nameable(name, maxTableName) }

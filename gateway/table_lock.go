@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/terminal"
@@ -16,10 +18,11 @@ import (
 // it is about to be asked is on disk before it is.
 func (a *actor) tableWanted(e terminal.TableWanted) {
 	refuse := func(message string) { a.answerTable(e.Visit, terminal.TableLock{Message: message}) }
-	if v := a.visit(e.Visit); v != nil && v.state.State != table.Listing {
+	v := a.openVisit(e.Visit, e.Waiter)
+	if v != nil && v.state.State != table.Listing {
 		return // it is being asked, or was answered
 	}
-	if !lockableName(string(e.Table)) {
+	if v == nil || !lockableName(string(e.Table)) {
 		refuse("There is no such table.")
 		return
 	}
@@ -29,9 +32,7 @@ func (a *actor) tableWanted(e terminal.TableWanted) {
 	}
 	board := a.site.board
 	if !board.online() {
-		if v := a.visit(e.Visit); v != nil {
-			v.forget()
-		}
+		v.forget()
 		refuse(noAnswer{}.screen())
 		return
 	}
@@ -44,12 +45,17 @@ func (a *actor) tableWanted(e terminal.TableWanted) {
 		refuse("Payments cannot be stored at the moment.")
 		return
 	}
-	v := a.openVisit(e.Visit, e.Waiter)
-	if v == nil {
-		return
-	}
-	if err := v.record(a.g.ctx, table.LockIntended{Table: e.Table, At: time.Now().UTC()}); err != nil {
+	intended := table.LockIntended{Table: e.Table, At: time.Now().UTC()}
+	if err := v.record(a.g.ctx, intended); err != nil {
 		a.g.log.Error("a table was refused: it could not be recorded", "error", err)
+		if errors.Is(err, journal.ErrUncertain) {
+			asked, _ := table.Apply(v.state, intended) // it was applied once
+			a.disown(v.ledger, func(now time.Time) (journal.Head, []journal.Record, error) {
+				never := table.NotAsked{Why: "it could not be recorded", At: now}
+				end, err := table.Apply(asked, never)
+				return journal.TableHead(end), []journal.Record{journal.EncodeTable(never, now)}, err
+			})
+		}
 		v.forget()
 		refuse("Payments cannot be stored at the moment.")
 		return
@@ -59,7 +65,7 @@ func (a *actor) tableWanted(e terminal.TableWanted) {
 	board.ask(&question{
 		method: wire.MethodTableLock, deadline: a.patDeadline(), once: true,
 		params: func(seconds float64) wire.Message {
-			return wire.TableLockRequest{TerminalID: wire.TerminalID{TID: string(a.tid)}, WaiterID: string(e.Waiter), TableID: string(e.Table), Timeout: seconds}
+			return wire.TableLockRequest{TerminalID: wire.TerminalID{TID: string(a.tid)}, WaiterID: string(v.state.Waiter), TableID: string(e.Table), Timeout: seconds}
 		},
 		take: taking(wire.DecodeTableLockResult, func(r wire.TableLockResult) *fault {
 			if r.Confirmed && r.Currency != currency {
@@ -95,22 +101,34 @@ func (a *actor) lockedLate(id table.VisitID) {
 // lockAnswered is the till's answer.
 func (v *visit) lockAnswered(r wire.TableLockResult) {
 	now := time.Now().UTC()
-	again := func() { v.lockAnswered(r) }
-	if !r.Confirmed {
-		if v.must(again, table.LockRefused{Why: "the till refused", At: now}) {
-			v.answer(terminal.TableLock{Message: "The table cannot be paid now."})
-			v.forget()
-		}
+	var e table.Event = table.LockRefused{Why: "the till refused", At: now}
+	if r.Confirmed {
+		e = table.LockConfirmed{Amount: r.Amount, Currency: r.Currency, At: now}
+	}
+	if v.state.State == table.Locking && !v.must(func() { v.lockAnswered(r) }, e) {
 		return
 	}
-	if !v.must(again, table.LockConfirmed{Amount: r.Amount, Currency: r.Currency, At: now}) {
-		return
-	}
-	if v.leaving != "" {
+	switch {
+	case !r.Confirmed:
+		v.notLocked("The table cannot be paid now.")
+	case v.leaving != "":
 		v.leave(v.leaving)
-		return
+	case v.state.State == table.Locked:
+		v.answer(terminal.TableLock{Granted: true, Amount: r.Amount, Currency: r.Currency})
+		if v.state.Lost { // its time may have run out before there was anything to unlock
+			v.waitForTerminal()
+		}
 	}
-	v.answer(terminal.TableLock{Granted: true, Amount: r.Amount, Currency: r.Currency})
+}
+
+// notLocked ends a visit to a table that is certainly not locked.
+func (v *visit) notLocked(message string) {
+	if v.leaving == "" {
+		v.answer(terminal.TableLock{Message: message})
+	} else {
+		v.answer(terminal.VisitClosed{})
+	}
+	v.forget()
 }
 
 // lockUnanswered is when there is no answer. If the till may have locked the
@@ -120,13 +138,15 @@ func (v *visit) lockUnanswered(n noAnswer) {
 	if !n.sent {
 		e = table.NotAsked{Why: n.why, At: time.Now().UTC()}
 	}
-	if !v.must(func() { v.lockUnanswered(n) }, e) {
+	if v.state.State == table.Locking && !v.must(func() { v.lockUnanswered(n) }, e) {
 		return
 	}
-	v.answer(terminal.TableLock{Message: n.screen()})
 	if !n.sent {
-		v.forget()
+		v.notLocked(n.screen())
 		return
+	}
+	if v.leaving == "" {
+		v.answer(terminal.TableLock{Message: n.screen()})
 	}
 	v.advance()
 }

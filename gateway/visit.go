@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -24,10 +25,11 @@ type visit struct {
 
 	lostTimer  *time.Timer
 	flushing   *time.Timer
-	leaving    string         // the waiter left while the till was asked for the lock
+	leaving    string         // the waiter left while the till was asked for the lock, or with a payment open
 	finalAsked bool           // the till is being asked for the final receipt
 	finalRan   bool           // it was, or need not be
-	asking     bool           // the terminal is being asked about the open payment
+	asking     bool           // the terminal is being asked about the open payment, or will be after a pause
+	billAsked  bool           // the till is being asked for the bill
 	final      []receipt.Line // what it gave
 	// unlockAgain says that the till locked the table after it was, or may have
 	// been, told of the unlock: it is told once more.
@@ -74,15 +76,25 @@ func (a *actor) visit(id table.VisitID) *visit {
 	return v
 }
 
-// openVisit returns the visit with that id and begins it if it is new.
+// openVisit returns the visit with that id and begins it if it is new. What the
+// terminal began before it is over then: there is one waiter at a terminal.
 func (a *actor) openVisit(id table.VisitID, w table.WaiterID) *visit {
 	if v := a.visit(id); v != nil {
 		return v
 	}
+	if !nameable(string(id), maxVisitID) {
+		a.g.log.Error("a visit has no usable id", "tid", a.tid)
+		return nil
+	}
+	for _, other := range a.works {
+		if v, ok := other.(*visit); ok && (v.state.State == table.Listing || a.current == other) {
+			v.leave("the terminal began another visit")
+		}
+	}
 	v := a.newVisit(0)
 	v.stream = txn.RequestID(id)
 	err := v.jot(table.Opened{
-		ID: id, Site: string(a.site.settings.Load().ID), TID: string(a.tid), Waiter: w, At: time.Now().UTC(),
+		ID: id, Site: string(a.site.settings.Load().ID), TID: string(a.tid), Waiter: fittingWaiter(w), At: time.Now().UTC(),
 	})
 	if err != nil {
 		a.g.log.Error("event refused", "error", err)
@@ -133,8 +145,19 @@ func (v *visit) flushNotes() {
 	}
 }
 
+// record is [life.record]. What is known of the link is not lost with what was
+// jotted.
+func (v *visit) record(ctx context.Context, events ...table.Event) error {
+	err := v.life.record(ctx, events...)
+	if errors.Is(err, journal.ErrConflict) && v.a.term == nil && v.state.Asked && !v.state.State.Ended() && !v.state.Lost {
+		v.note(table.TerminalLost{At: time.Now().UTC()})
+	}
+	return err
+}
+
 // must records events that have to be on disk; while they cannot be, again is
-// called after a pause. It reports whether they are.
+// called after a pause. By then they may be on disk after all: again goes by the
+// state. It reports whether they are.
 func (v *visit) must(again func(), events ...table.Event) bool {
 	err := v.record(v.a.g.ctx, events...)
 	var illegal *table.IllegalMove
@@ -152,14 +175,17 @@ func (v *visit) must(again func(), events ...table.Event) bool {
 
 // billWanted has the bill printed.
 func (v *visit) billWanted() {
-	if v.state.State == table.Printing {
-		return // the till is being asked
+	v.here()
+	if v.billAsked {
+		return
 	}
 	if !v.note(table.BillWanted{At: time.Now().UTC()}) {
 		v.answer(terminal.Bill{Message: "The bill cannot be printed now."})
 		return
 	}
+	v.billAsked = true
 	v.askBill(func(lines []receipt.Line, message string) {
+		v.billAsked = false
 		if v.state.State == table.Printing {
 			v.note(table.BillAnswered{At: time.Now().UTC()})
 		}
@@ -174,11 +200,18 @@ func (a *actor) paymentStarted(e terminal.PaymentStarted) {
 		a.answerTable(e.Visit, terminal.PaymentForbidden{Payment: e.Payment, Message: "The table is no longer open here."})
 		return
 	}
+	v.here()
 	if p, open := v.state.OpenPayment(); open && p.ID == e.Payment {
+		if v.state.State == table.Unresolved {
+			v.back()
+		}
 		v.answer(terminal.PaymentAllowed{Payment: e.Payment}) // it did not hear the first time
 		return
 	}
-	err := v.record(a.g.ctx, table.PaymentStarted{Payment: e.Payment, Asked: e.Asked, At: time.Now().UTC()})
+	err := errNoUUID
+	if isUUID(e.Payment) {
+		err = v.record(a.g.ctx, table.PaymentStarted{Payment: e.Payment, Asked: e.Asked, At: time.Now().UTC()})
+	}
 	if err == nil {
 		v.answer(terminal.PaymentAllowed{Payment: e.Payment})
 		return
@@ -186,7 +219,7 @@ func (a *actor) paymentStarted(e terminal.PaymentStarted) {
 	a.g.log.Warn("a payment was not allowed", "tid", a.tid, "visit", e.Visit, "payment", e.Payment, "error", err)
 	message := "This payment cannot be taken."
 	var illegal *table.IllegalMove
-	if !errors.As(err, &illegal) {
+	if !errors.As(err, &illegal) && !errors.Is(err, errNoUUID) {
 		message = "Payments cannot be stored at the moment."
 	}
 	v.answer(terminal.PaymentForbidden{Payment: e.Payment, Message: message})
@@ -202,39 +235,63 @@ func (a *actor) paymentEnded(e terminal.PaymentEnded) {
 	}
 	kept := func() { a.answerTable(e.Visit, terminal.PaymentKept{Payment: e.Payment}) }
 	if v == nil {
-		if e.Taken {
-			a.toldAgainPayment(e, kept)
-			return
-		}
-		kept()
+		a.strayPayment(e, kept)
 		return
 	}
+	known := slices.ContainsFunc(v.state.Payments, func(p table.Payment) bool { return p.ID == e.Payment })
 	now := time.Now().UTC()
 	var event table.Event = table.PaymentNotTaken{Payment: e.Payment, At: now}
 	if e.Taken {
-		event = table.PaymentTaken{Payment: e.Payment, Receipt: maskedReceipt(e.Receipt), At: now}
+		if err := unusableReceipt(e.Receipt); err != nil {
+			a.g.log.Error("a terminal's word on a payment cannot be used", "tid", a.tid, "visit", e.Visit, "payment", e.Payment, "error", err)
+			if p, open := v.state.OpenPayment(); open && p.ID == e.Payment {
+				v.askLater() // it stays with the terminal
+				v.abandoned()
+				return
+			}
+			v.stray(e, kept)
+			return
+		}
+		e.Receipt = fittingReceipt(e.Receipt)
+		event = table.PaymentTaken{Payment: e.Payment, Receipt: e.Receipt, At: now}
+	}
+	if !known && !isUUID(e.Payment) { // no till could be told of it
+		v.stray(e, kept)
+		return
 	}
 	err = v.record(a.g.ctx, event)
 	var illegal *table.IllegalMove
 	switch {
-	case err == nil:
+	case err == nil, errors.As(err, &illegal) && known: // or it says nothing new
 		kept()
-		v.advance()
-	case errors.As(err, &illegal) && slices.ContainsFunc(v.state.Payments, func(p table.Payment) bool { return p.ID == e.Payment }):
-		kept() // it says nothing new
-		v.advance()
-	case errors.As(err, &illegal):
-		// A payment of a visit that locked nothing: it may be money all the same.
-		a.g.log.Error("a terminal told the end of a payment that is not known here", "tid", a.tid, "visit", e.Visit, "payment", e.Payment)
-		if e.Taken {
-			a.toldAgainPayment(e, kept)
+		if v.leaving != "" && v.state.State == table.Paying {
+			v.leave(v.leaving)
 			return
 		}
-		kept()
+		v.advance()
+	case errors.As(err, &illegal):
+		v.stray(e, kept)
 	default:
 		a.g.log.Error("a payment could not be recorded yet", "tid", a.tid, "payment", e.Payment, "error", err)
 		a.after(recordAgain, func() { a.paymentEnded(e) })
 	}
+}
+
+// stray deals with the end of a payment that is none of the visit's.
+func (v *visit) stray(e terminal.PaymentEnded, kept func()) {
+	v.a.strayPayment(e, kept)
+	v.advance()
+}
+
+// strayPayment keeps the end of a payment of which no till can be told, as of a
+// visit that locked nothing: it may be money all the same.
+func (a *actor) strayPayment(e terminal.PaymentEnded, kept func()) {
+	a.g.log.Error("a terminal told the end of a payment that is not known here", "tid", a.tid, "visit", e.Visit, "payment", e.Payment)
+	if e.Taken {
+		a.toldAgainPayment(e, kept)
+		return
+	}
+	kept()
 }
 
 // toldAgainPayment keeps a payment that belongs to no visit, for people to see.
@@ -293,21 +350,37 @@ func (a *actor) visitLeft(e terminal.VisitLeft) {
 }
 
 func (v *visit) leave(why string) {
+	why = cmp.Or(why, "left")
 	switch v.state.State {
 	case table.Listing: // nothing is recorded of a visit that asked for no table
 		v.forget()
 		v.answer(terminal.VisitClosed{})
 	case table.Locking:
 		v.leaving = why
-	case table.Settled, table.Unlocked, table.Refused:
-		if v.state.State.Ended() {
-			v.answer(terminal.VisitClosed{FinalReceipt: v.final})
-		}
+	case table.Settled:
+		v.advance()
+	case table.Unlocked, table.Refused:
+		v.answer(terminal.VisitClosed{FinalReceipt: v.final})
 	case table.Locked, table.Printing, table.Paying, table.Unresolved:
+		if _, open := v.state.OpenPayment(); open {
+			v.leaving = why
+			v.abandoned()
+			return
+		}
 		if v.must(func() { v.leave(why) }, table.Left{Why: why, At: time.Now().UTC()}) {
 			v.advance()
 		}
 	}
+}
+
+// abandoned is told when the terminal has done with a visit whose payment is
+// open: that is as if it were away.
+func (v *visit) abandoned() {
+	v.a.release(v)
+	if !v.state.Lost && !v.note(table.TerminalLost{At: time.Now().UTC()}) {
+		return
+	}
+	v.advance()
 }
 
 // advance does what is due (table.Due).
@@ -375,7 +448,7 @@ func (v *visit) deliver() {
 
 func (v *visit) owe(e table.Entry) {
 	n := &notice{
-		queue: "table " + string(v.state.Table), at: e.At, method: wire.MethodTableUnlock,
+		queue: "table " + string(v.state.Table), stream: v.stream, at: e.At, method: wire.MethodTableUnlock,
 		delivered: func() { v.a.do(func() { v.delivered(e.N) }) },
 	}
 	state := v.state
@@ -401,7 +474,9 @@ func (v *visit) forget() {
 			t.Stop()
 		}
 	}
-	v.a.closed(v)
+	if v.a.works[v.requestID()] == work(v) { // else it was taken up anew
+		v.a.closed(v)
+	}
 }
 
 // lost is told when the link is gone with the visit.
@@ -417,7 +492,6 @@ func (v *visit) lost() {
 	if !v.note(table.TerminalLost{At: time.Now().UTC()}) {
 		return
 	}
-	v.finalRan = true // nobody is there to print it
 	v.waitForTerminal()
 	v.advance()
 }
@@ -435,16 +509,28 @@ func (v *visit) waitForTerminal() {
 }
 
 // returned is told when the link is back. The terminal tells by itself what it
-// has to tell; only an open payment is asked about.
-func (v *visit) returned(bool) {
-	v.askAgain = 0
+// has to tell; only an open payment is asked about. After a loss of power nobody
+// is in the visit any more: unless the terminal speaks of it, it ends like that
+// of one that stayed away.
+func (v *visit) returned(restarted bool) {
+	v.askAgain, v.asking = 0, false
+	if restarted {
+		v.lost()
+	}
 	if v.state.State == table.Unresolved {
-		v.asking = false
 		v.askPayment()
 		return
 	}
 	delete(v.a.owed, v.requestID())
-	if v.state.Lost && !v.state.State.Ended() {
+	if !restarted {
+		v.here()
+	}
+}
+
+// here is told when the terminal knows the visit. With a payment open it is
+// asked.
+func (v *visit) here() {
+	if v.state.Lost && v.state.State != table.Unresolved && !v.state.State.Ended() {
 		v.back()
 	}
 }
@@ -509,9 +595,14 @@ func (v *visit) paymentAnswered(id table.PaymentID, ans terminal.PaymentAnswer, 
 
 func (v *visit) askLater() {
 	v.askAgain = min(max(2*v.askAgain, firstAsk), lastAsk)
+	v.asking = true
 	spell := v.a.spell
 	v.a.after(v.askAgain, func() {
-		if v.a.spell == spell && v.state.State == table.Unresolved {
+		if v.a.spell != spell {
+			return
+		}
+		v.asking = false
+		if v.state.State == table.Unresolved {
 			v.askPayment()
 		}
 	})
@@ -519,7 +610,6 @@ func (v *visit) askLater() {
 
 // recover takes a visit up after a restart.
 func (v *visit) recover(ctx context.Context) error {
-	v.finalRan = true
 	var events []table.Event
 	now := time.Now().UTC()
 	switch {
@@ -541,14 +631,6 @@ func (v *visit) recover(ctx context.Context) error {
 		v.advance()
 	})
 	return nil
-}
-
-// maskedReceipt is the door for what terminals say of payments.
-func maskedReceipt(r table.Receipt) table.Receipt {
-	r.PAN = maskPAN(r.PAN)
-	r.Receipts.Merchant = receipt.Masked(r.Receipts.Merchant)
-	r.Receipts.Customer = receipt.Masked(r.Receipts.Customer)
-	return r
 }
 
 // outcomeOfPayment is a payment in the form of a counter's outcome.
