@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	lives = flag.Int("lives", 80, "how many random days TestRandomDays lives through")
+	lives = flag.Int("lives", 60, "how many random days TestRandomDays lives through")
 	seed  = flag.Uint64("seed", 1, "the seed of the first of them")
 )
 
