@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/coder/websocket"
 	"github.com/go-json-experiment/json"
 
 	"github.com/tillwire/tillwire/gateway"
@@ -150,7 +151,7 @@ func TestInTheSameInstant(t *testing.T) {
 	release := hold(t, park, "VCMDEMOSIP0")
 	a, b := r.dial(toPAC), r.dial(toPAC)
 	for _, c := range []*till{a, b} {
-		go c.say(sale(1, "VCMDEMOSIP0", "GBP"))
+		go func() { _ = c.Write(t.Context(), websocket.MessageText, []byte(sale(1, "VCMDEMOSIP0", "GBP"))) }()
 	}
 	first := make(chan bool, 2) // whether it was busy
 	for _, c := range []*till{a, b} {
