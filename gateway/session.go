@@ -355,12 +355,12 @@ func (s *Session) request(m jsonrpc.Message) {
 // accept makes a call of a request that is answered later. It returns a fault
 // when the gateway takes no more.
 func (s *Session) accept(m jsonrpc.Message) (*call, *fault) {
-	if s.g.Stopping() {
-		return nil, stopping()
-	}
 	if err := s.g.store.Healthy(); err != nil {
 		s.g.log.Error("a request was refused: the journal cannot take it", "error", err)
 		return nil, storage(err)
+	}
+	if s.g.Stopping() {
+		return nil, stopping()
 	}
 	c := &call{sess: s, id: m.ID, method: m.Method}
 	s.mu.Lock()
