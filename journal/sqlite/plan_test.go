@@ -16,7 +16,7 @@ func TestQueryPlans(t *testing.T) {
 	defer s.Close()
 	queries := map[string]string{
 		entryQuery: "", headQuery: "heads_stream", openQuery: "heads_open", lastQuery: "heads_last", byKeyQuery: "heads_key",
-		updateHeadQuery: "", updateIndexedQuery: "",
+		updateHeadQuery: "", updateOpenQuery: "", updateIndexedQuery: "",
 		`SELECT coalesce(max(id), 0) FROM entries`: "",
 	}
 	now := time.Now()
