@@ -22,6 +22,7 @@ type eposCmd struct {
 	Cancel        eposCancelCmd        `cmd:"" help:"Wish that what runs on a terminal be cancelled."`
 	Duplicate     eposDuplicateCmd     `cmd:"" help:"Ask for a terminal's last transaction: the way to learn of a lost outcome."`
 	Report        eposReportCmd        `cmd:"" help:"Have a terminal report its totals."`
+	Tables        eposTablesCmd        `cmd:"" help:"Keep the tables of a restaurant for Pay-At-Table, in a file."`
 }
 
 // Help is shown with the command's own help.

@@ -85,7 +85,7 @@ func newParser(c *cli, s streams) (*kong.Kong, error) {
 		kong.Writers(s.out, s.err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 96}),
 		kong.ValueFormatter(explain),
-		kong.Vars{"dev_url": devURL(defaultListen), "listen": defaultListen, "data": defaultData()},
+		kong.Vars{"dev_url": devURL(defaultListen), "dev_tables_url": devTablesURL(defaultListen), "listen": defaultListen, "data": defaultData()},
 	)
 }
 

@@ -188,6 +188,7 @@ func Floors() Plan {
 			{"github.com/gofrs/flock", []string{"internal/folder", "cmd/tillwire"}, "one place decides who owns a data folder"},
 			{"github.com/google/go-cmp", []string{"journal/journaltest", "internal/machinetest"}, "for tests, and for what every backend's and every machine's tests run"},
 			{"github.com/alecthomas/kong", []string{"cmd/tillwire"}, "flags are read in the command only"},
+			{"github.com/goccy/go-yaml", []string{"cmd/tillwire"}, "files that people edit are read in the command only"},
 			{"github.com/mattn/go-isatty", []string{"cmd/tillwire"}, "only the command talks to a screen"},
 			{"github.com/yuin/goldmark", []string{"site"}, "guides become pages in one room"},
 			{
