@@ -384,7 +384,7 @@ func showReport(out io.Writer, r report.Run) {
 	case !r.Delivered:
 		fmt.Fprintln(out, "till     waits: not delivered yet")
 	case r.Resent > 0:
-		fmt.Fprintf(out, "till     has it, sent anew %d times\n", r.Resent)
+		fmt.Fprintf(out, "till     has it, sent anew %s\n", times(r.Resent))
 	default:
 		fmt.Fprintln(out, "till     has it")
 	}

@@ -182,7 +182,7 @@ func showOutbox(out io.Writer, v table.Visit) error {
 		case !e.Delivered:
 			state = "waits: not delivered yet"
 		case e.Resent > 0:
-			state = fmt.Sprintf("delivered, sent anew %d times", e.Resent)
+			state = "delivered, sent anew " + times(e.Resent)
 		}
 		ids := make([]string, len(e.Payments))
 		for i, id := range e.Payments {
@@ -191,6 +191,13 @@ func showOutbox(out io.Writer, v table.Visit) error {
 		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\n", e.Notice, e.N, clock(e.At), state, orDash(strings.Join(ids, " ")))
 	}
 	return w.Flush()
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "1 time"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 func tellTable(e table.Event) string {

@@ -39,6 +39,7 @@ const patience = 60 * time.Second
 // line. Beside the commands of testscript there are:
 //
 //	code N PROGRAM ARG…     it must end with that exit code
+//	until REGEXP PROGRAM …  run it until its stdout matches, and it ends well
 //	find REGEXP             its stdout matches; (?P<VAR>…) sets $VAR
 //	spawn NAME PROGRAM ARG… start it beside the script
 //	await NAME REGEXP       wait until its output matches; (?P<VAR>…) sets $VAR
@@ -64,7 +65,7 @@ func TestScripts(t *testing.T) {
 		},
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": cmdCode, "find": cmdFind, "empty": cmdEmpty, "certify": cmdCertify, "spawn": cmdSpawn, "await": cmdAwait,
+			"code": cmdCode, "until": cmdUntil, "find": cmdFind, "empty": cmdEmpty, "certify": cmdCertify, "spawn": cmdSpawn, "await": cmdAwait,
 			"signal": cmdSignal, "ended": cmdEnded, "fetch": cmdFetch, "holds": cmdHolds,
 		},
 	})
@@ -90,6 +91,19 @@ func cmdCode(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2, "until regexp program [arg…]")
+	re, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for until := time.Now().Add(patience); time.Now().Before(until); {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if re.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("%v never said %q; in the end:\n%s", args[1:], args[0], ts.ReadFile("stdout"))
 }
 
 func cmdFind(ts *testscript.TestScript, neg bool, args []string) {

@@ -231,7 +231,7 @@ func (c serveCmd) greet(s streams, h *house) {
 	fmt.Fprintf(s.out, "\nNext, in another window:\n\n  tillwire epos sale%s --tid VCMDEMOSIP0 --amount 12.50\n  tillwire history list --data '%s'\n", where(paste), h.folder.Dir())
 	if c.controls() {
 		base := (&url.URL{Scheme: strings.Replace(scheme, "ws", "http", 1), Host: h.addr}).String()
-		fmt.Fprintf(s.out, "\nFor Pay-At-Table a till in one window and a waiter in another:\n\n  tillwire epos tables%s --file tables.yaml\n  tillwire terminals pat%s --tid VCMDEMOSIP0 --waiter 3 --table 12\n", where(tables), where(base))
+		fmt.Fprintf(s.out, "\nFor Pay-At-Table a till in one window and a waiter in another:\n\n  tillwire epos tables --init\n  tillwire epos tables%s\n  tillwire terminals pat%s --tid VCMDEMOSIP0 --waiter 3 --table 12\n", where(tables), where(base))
 	}
 	fmt.Fprint(s.out, "\nCtrl-C stops the gateway.\n")
 }
