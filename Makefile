@@ -12,7 +12,7 @@ EXHAUSTIVE = -d -typeonly '^github.com/tillwire/tillwire/'
 CROSS    ?= linux/amd64 windows/amd64 darwin/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help test setup format vet lint unit cross bench-build examples build bench fuzz update
+.PHONY: help test setup format vet lint unit cross bench-build examples build bench fuzz visits update
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -88,6 +88,11 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 		echo "$$dir $$target"; \
 		(cd "$$dir" && $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) .) || exit 1; \
 	done
+
+VISITS ?= 10000
+SEED   ?= 1
+visits: ## VISITS (10000) random visits to tables, from SEED (1)
+	$(GO) test -count=1 -timeout 30m -run TestRandomVisits -v ./gateway -visits $(VISITS) -seed $(SEED) | grep -v ' level='
 
 update: ## rewrite generated files and golden files; read the diff before you commit it
 	$(GO) generate ./...
