@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -271,10 +272,10 @@ func (c terminalsPATCmd) Run(s streams) error {
 	watching.Go(func() { c.watch(ctx, s, client, interrupts, giveUp) })
 
 	resp, err := client.ask(ctx, http.MethodPost, o, c.TID, "visit")
+	if lost(err) {
+		return c.unknown(s, err)
+	}
 	if err != nil {
-		if ctx.Err() != nil {
-			return c.unknown(s, ctx.Err())
-		}
 		return err
 	}
 	defer resp.Body.Close()
@@ -288,6 +289,14 @@ func (c terminalsPATCmd) Run(s streams) error {
 		}
 	}
 	return exitOfVisit(*r, o.Pay)
+}
+
+// lost reports whether the connection was lost after the request may have
+// arrived.
+func lost(err error) bool {
+	_, transport := errors.AsType[*url.Error](err)
+	op, network := errors.AsType[*net.OpError](err)
+	return transport && (!network || op.Op != "dial")
 }
 
 // watch turns interrupts into the waiter's leaving, then into giving up.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -125,5 +127,36 @@ func TestDevAddress(t *testing.T) {
 	c, err := devFlags{URL: "http://localhost", Site: "../x"}.client()
 	if err != nil || c.base.String() != "http://localhost/dev/sites/..%2Fx/terminals" {
 		t.Errorf("a site's name leaves its place: %v, %v", c.base, err)
+	}
+}
+
+// TestLost: only what certainly did not arrive is an error without a visit.
+func TestLost(t *testing.T) {
+	hangUp := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	defer hangUp.Close()
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { refuseDev(w, http.StatusConflict, busyText) }))
+	defer refuses.Close()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for name, test := range map[string]struct {
+		url  string
+		want bool
+	}{
+		"hangs up": {hangUp.URL, true}, "refuses": {refuses.URL, false}, "nobody there": {gone.URL, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := devFlags{URL: test.url, Site: "demo"}.client()
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := c.ask(t.Context(), http.MethodPost, visitOrder{Table: "12"}, "VCMDEMOSIP0", "visit")
+			if err == nil {
+				resp.Body.Close()
+				t.Fatal("it was answered")
+			}
+			if lost(err) != test.want {
+				t.Errorf("lost %v, want %v: %v", !test.want, test.want, err)
+			}
+		})
 	}
 }
