@@ -93,7 +93,7 @@ func EncodeTxn(e txn.Event, at time.Time) Record {
 	case txn.CouldNotTell:
 		return encodeTimed(kindCouldNotTell, at, e.At)
 	case txn.Ended:
-		return encode(kindEnded, at, outcomeEventForm{formOutcome(e.Outcome), own(e.At, at)})
+		return encodeOutcome(kindEnded, at, outcomeEventForm{formOutcome(e.Outcome), own(e.At, at)})
 	case txn.NeverRan:
 		return encode(kindNeverRan, at, neverRanForm{e.Reason, own(e.At, at)})
 	case txn.Answered:
@@ -103,7 +103,7 @@ func EncodeTxn(e txn.Event, at time.Time) Record {
 		f.Resolution.Reason = masked(f.Resolution.Reason)
 		return encode(kindResolved, at, f)
 	case txn.Contradicted:
-		return encode(kindContradicted, at, outcomeEventForm{formOutcome(e.Outcome), own(e.At, at)})
+		return encodeOutcome(kindContradicted, at, outcomeEventForm{formOutcome(e.Outcome), own(e.At, at)})
 	default:
 		panic(fmt.Sprintf("journal: no kind for %T", e))
 	}
@@ -426,19 +426,6 @@ func encodeTimed(kind string, at, event time.Time) Record {
 		return Record{Kind: kind, Version: version, At: at, Body: []byte("{}")}
 	}
 	return encode(kind, at, timed{t})
-}
-
-// encodeNotified is encode without reflection: notifications are most of all
-// records.
-func encodeNotified(e txn.Notified, at time.Time) Record {
-	t := own(e.At, at)
-	if t != nil {
-		return encode(kindNotified, at, notifiedForm{e.Value, t})
-	}
-	body := make([]byte, 0, len(e.Value)+len(`{"value":""}`))
-	body = append(body, `{"value":`...)
-	body, _ = jsontext.AppendQuote(body, e.Value) // its error tells of text that it replaced
-	return Record{Kind: kindNotified, Version: version, At: at, Body: append(body, '}')}
 }
 
 func decodeTimed(r Record) (time.Time, error) {
