@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
 )
@@ -31,6 +32,7 @@ type actor struct {
 	current work                   // holds the terminal; nil when nothing does
 	works   map[txn.RequestID]work // everything that has no recorded end, the current one included
 	owed    map[txn.RequestID]bool // those of works that the terminal, since it came back, was asked about in vain so far
+	doubted map[table.TableID]int  // intentions to lock that may be on disk although the waiter was refused
 }
 
 // A work is one request that a terminal was or is to be told: a transaction or
@@ -52,7 +54,7 @@ type askable interface {
 const askLimit = 10 * time.Second
 
 func (g *Gateway) newActor(s *site, tid txn.TID) *actor {
-	a := &actor{g: g, site: s, tid: tid, mail: newMailbox(), works: map[txn.RequestID]work{}, owed: map[txn.RequestID]bool{}}
+	a := &actor{g: g, site: s, tid: tid, mail: newMailbox(), works: map[txn.RequestID]work{}, owed: map[txn.RequestID]bool{}, doubted: map[table.TableID]int{}}
 	a.view.Store(&TerminalView{TID: tid})
 	a, mine := s.adopt(a)
 	if mine {

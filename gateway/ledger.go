@@ -97,13 +97,15 @@ func (l *ledger) kept(ctx context.Context) (int, error) {
 
 // disown ends a request that may have come to disk although nobody could know:
 // its till was told that it was not taken, and the terminal was never told. It
-// goes on until it is known that nothing was kept, or that its end is.
-func (a *actor) disown(l ledger, end func(now time.Time) (journal.Head, []journal.Record, error)) {
+// goes on until it is known that nothing was kept, or that its end is; then done
+// is called.
+func (a *actor) disown(l ledger, end func(now time.Time) (journal.Head, []journal.Record, error), done func()) {
 	n, err := l.kept(a.g.ctx)
 	if err == nil && n > 0 {
 		head, records, illegal := end(time.Now().UTC())
 		if illegal != nil {
 			a.g.log.Error("event refused", "error", illegal)
+			done()
 			return
 		}
 		mine := ledger{store: l.store, stream: l.stream, count: n}
@@ -111,8 +113,10 @@ func (a *actor) disown(l ledger, end func(now time.Time) (journal.Head, []journa
 	}
 	if err != nil {
 		a.g.log.Error("a request that was refused may be on disk, open", "request", l.stream, "error", err)
-		a.after(disownAgain, func() { a.disown(l, end) })
+		a.after(disownAgain, func() { a.disown(l, end, done) })
+		return
 	}
+	done()
 }
 
 // disownAgain is the pause between tries to end a request that nobody waits for.

@@ -76,7 +76,7 @@ func (r *reportRun) begin(ctx context.Context, e report.Dispatched) error {
 				never := report.NotMade{Reason: "the terminal was never told", At: now}
 				end, err := report.Replay(e, never)
 				return journal.ReportHead(end), []journal.Record{journal.EncodeReport(never, now)}, err
-			})
+			}, func() {})
 		}
 		return err
 	}

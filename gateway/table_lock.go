@@ -36,6 +36,10 @@ func (a *actor) tableWanted(e terminal.TableWanted) {
 		refuse(noAnswer{}.screen())
 		return
 	}
+	if a.unsettled(e.Table, v) || a.doubted[e.Table] > 0 {
+		refuse("The table is not settled yet. Please try again in a moment.")
+		return
+	}
 	if a.g.Stopping() {
 		refuse("The payment system is restarting. Please try again in a moment.")
 		return
@@ -50,10 +54,15 @@ func (a *actor) tableWanted(e terminal.TableWanted) {
 		a.g.log.Error("a table was refused: it could not be recorded", "error", err)
 		if errors.Is(err, journal.ErrUncertain) {
 			asked, _ := table.Apply(v.state, intended) // it was applied once
+			a.doubted[e.Table]++
 			a.disown(v.ledger, func(now time.Time) (journal.Head, []journal.Record, error) {
 				never := table.NotAsked{Why: "it could not be recorded", At: now}
 				end, err := table.Apply(asked, never)
 				return journal.TableHead(end), []journal.Record{journal.EncodeTable(never, now)}, err
+			}, func() {
+				if a.doubted[e.Table]--; a.doubted[e.Table] == 0 {
+					delete(a.doubted, e.Table)
+				}
 			})
 		}
 		v.forget()
@@ -83,8 +92,21 @@ func (a *actor) tableWanted(e terminal.TableWanted) {
 	})
 }
 
+// unsettled reports whether the till is owed the unlock of another visit to that
+// table from here. To the till a lock is the terminal's: the unlock of one visit
+// would end another one's.
+func (a *actor) unsettled(id table.TableID, but *visit) bool {
+	for _, w := range a.works {
+		if v, ok := w.(*visit); ok && v != but && v.state.Asked && v.state.Table == id {
+			return true
+		}
+	}
+	return false
+}
+
 // lockedLate is a till that locked the table after its time was up. It may have
-// had the unlock before that, and so gets it again.
+// had the unlock before that, and so gets it again, unless another unlock of the
+// same table and terminal comes anyway.
 func (a *actor) lockedLate(id table.VisitID) {
 	v, err := a.reviveVisit(id)
 	if err != nil {
@@ -93,7 +115,7 @@ func (a *actor) lockedLate(id table.VisitID) {
 		return
 	}
 	if v != nil {
-		v.unlockAgain = true
+		v.unlockAgain = !a.unsettled(v.state.Table, v)
 		v.advance()
 	}
 }

@@ -71,7 +71,7 @@ func (t *transaction) begin(ctx context.Context, accepted txn.Accepted) error {
 				never, told := txn.NeverRan{Reason: txn.NeverSent, At: now}, txn.Answered{Told: txn.ToldError, At: now}
 				end, err := txn.Replay(accepted, txn.Dispatched{At: accepted.At}, never, told)
 				return journal.TxnHead(end), []journal.Record{txnRecord(never), txnRecord(told)}, err
-			})
+			}, func() {})
 		}
 		return err
 	}

@@ -54,7 +54,7 @@ func TestRandomVisits(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("from seed %d: %+v", *seed, sum)
+	fmt.Printf("seeds from %d: %+v\n", *seed, sum) // shown where somebody asks for it
 	if *visits >= 300 && (sum.Paid == 0 || sum.Again == 0 || sum.Takeovers == 0 || sum.Late == 0 || sum.Unlocks == 0) {
 		t.Errorf("nothing of a kind happened: %+v", sum)
 	}
