@@ -71,7 +71,7 @@ func (c demoCmd) Run(s streams) (err error) {
 	defer func() { err = errors.Join(err, stop()) }()
 
 	fmt.Fprintf(s.out, "A gateway runs at %s with simulated terminals, seed %d, in %s.\n", h.addr, seed, dir)
-	fmt.Fprintf(s.out, "A till connects to it and asks %s, %s speed, for %s.\n", t.TID, c.SimSpeed, amount)
+	fmt.Fprintf(s.out, "A till connects to it and asks %s, %s, for %s.\n", t.TID, c.SimSpeed.pace(), amount)
 	fmt.Fprintf(s.out, "→ is the till speaking, ← the gateway.\n\n")
 
 	payment, err := c.sell(s, h, interrupts, epos.Sale{TID: epos.TID(t.TID), Amount: amount})

@@ -103,6 +103,17 @@ func (s simSpeed) String() string {
 	return strconv.FormatFloat(float64(s), 'g', -1, 64)
 }
 
+// pace says how fast the terminals are.
+func (s simSpeed) pace() string {
+	switch float64(s) {
+	case sim.Max:
+		return "as fast as can be"
+	case 1:
+		return "as fast as people"
+	}
+	return s.String() + " times as fast as people"
+}
+
 // Run serves until it is told to stop.
 func (c serveCmd) Run(kctx *kong.Context, s streams) error {
 	if c.PrintConfig {
@@ -199,7 +210,7 @@ func (c serveCmd) greet(s streams, h *house) {
 	}
 	fmt.Fprintf(s.out, "\nPaste this URL into a till:\n\n%s\n", paste)
 	fmt.Fprintf(s.out, "\nand this one into a till that keeps tables, for Pay-At-Table:\n\n%s\n", tables)
-	fmt.Fprintf(s.out, "\nSimulated terminals of site %s, at %s speed, seed %d:\n\n", devSite, c.SimSpeed, h.sims.seed)
+	fmt.Fprintf(s.out, "\nSimulated terminals of site %s, %s, seed %d:\n\n", devSite, c.SimSpeed.pace(), h.sims.seed)
 	v := spec.Default().VirtualTerminals()
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	for _, l := range v.Listed {
