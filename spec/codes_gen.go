@@ -31,6 +31,7 @@ const (
 	MessageBelowMinimum           = "Invalid params: {pointer} must be at least {minimum}"
 	MessageAboveMaximum           = "Invalid params: {pointer} must be at most {maximum}"
 	MessageNotAllowed             = "Invalid params: {pointer} is not allowed here"
+	MessageKeyDiffers             = "Invalid params: {pointer} is not that of the first request with this requestKey"
 	MessageInternal               = "Internal error"
 	MessageStorageFull            = "Internal error: storage full"
 	MessageStopping               = "Internal error: stopping"

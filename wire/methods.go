@@ -22,6 +22,26 @@ const (
 	MethodTerminalNotification = "terminalNotification"         // Connect → EPOS
 )
 
+// The methods of extensions (the contract, section 10).
+const (
+	MethodTransactionStatus    = "transactionStatus"    // status; EPOS → Connect
+	MethodTransactionCorrected = "transactionCorrected" // late; a notification, Connect → EPOS
+)
+
+// The names of the extensions, as they stand in the query (the contract,
+// section 10).
+const (
+	ExtensionKeys   = "keys"
+	ExtensionStatus = "status"
+	ExtensionLate   = "late"
+	ExtensionErrors = "errors"
+	ExtensionAcks   = "acks"
+)
+
+// ExtensionsHeader is the header of the answer to an upgrade that lists the
+// extensions that are granted. A till that did not ask for any gets none.
+const ExtensionsHeader = "Tillwire-Extensions"
+
 // The methods of Pay-At-Table, all of them Connect → EPOS. The last three are
 // notifications, or requests on a connection with the extension acks.
 const (

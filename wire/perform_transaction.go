@@ -14,6 +14,7 @@ const (
 	MaxAmount   money.Minor = 99_999_999
 	MaxCashback money.Minor = 10_000
 	MaxAuthCode             = 16
+	MaxRequestKey           = 64
 )
 
 // A PerformTransactionRequest asks for a card transaction; its type is the
@@ -26,6 +27,7 @@ type PerformTransactionRequest struct {
 	CardholderNotPresent     bool           `json:"cardholderNotPresent,omitzero"` // a sale or a refund in v1
 	AuthCode                 string         `json:"authCode,omitzero"`             // a completion
 	AmountPreAuthorisedTotal money.Minor    `json:"amountPreAuthorisedTotal,omitzero"`
+	RequestKey               string         `json:"requestKey,omitzero"` // with the extension keys
 }
 
 func (r PerformTransactionRequest) in(v Version) any {
@@ -39,6 +41,16 @@ func (r PerformTransactionRequest) in(v Version) any {
 // verification is 0, only a completion has an authCode, only a sale and a
 // refund have cardholderNotPresent.
 func DecodePerformTransaction(v Version, method string, params jsontext.Value) (PerformTransactionRequest, []Deviation, *Fault) {
+	return decodePerformTransaction(v, method, params, false)
+}
+
+// DecodeKeyedTransaction is DecodePerformTransaction for a connection with the
+// extension keys (the contract, section 10): it takes a requestKey as well.
+func DecodeKeyedTransaction(v Version, method string, params jsontext.Value) (PerformTransactionRequest, []Deviation, *Fault) {
+	return decodePerformTransaction(v, method, params, true)
+}
+
+func decodePerformTransaction(v Version, method string, params jsontext.Value, keyed bool) (PerformTransactionRequest, []Deviation, *Fault) {
 	var r PerformTransactionRequest
 	if _, ok := TransactionType(v, method); !ok {
 		return r, nil, newFault("/method", RuleEnum, spec.MessageWrongType, "type", "a kind of transaction")
@@ -60,6 +72,9 @@ func DecodePerformTransaction(v Version, method string, params jsontext.Value) (
 		o.forbid("cardholderNotPresent", isFalse)
 	} else {
 		r.readV1(o, method)
+	}
+	if keyed {
+		r.RequestKey = o.textWithin("requestKey", 1, MaxRequestKey)
 	}
 	devs, fault := o.close()
 	if fault != nil {

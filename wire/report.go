@@ -8,14 +8,35 @@ import (
 
 // A ReportRequest asks for a report; its type is the method (the contract,
 // section 3.6).
-type ReportRequest struct{ TerminalID }
+type ReportRequest struct {
+	TerminalID
+	RequestKey string `json:"requestKey,omitzero"` // with the extension keys
+}
 
-func (r ReportRequest) in(v Version) any { return r.TerminalID.in(v) }
+func (r ReportRequest) in(v Version) any {
+	r.TerminalID = r.TerminalID.in(v)
+	return &r
+}
 
 // DecodeReport reads the params of a till.
 func DecodeReport(v Version, params jsontext.Value) (ReportRequest, []Deviation, *Fault) {
 	t, devs, fault := decodeTerminalID(v, params)
-	return ReportRequest{t}, devs, fault
+	return ReportRequest{TerminalID: t}, devs, fault
+}
+
+// DecodeKeyedReport is DecodeReport for a connection with the extension keys
+// (the contract, section 10): it takes a requestKey as well.
+func DecodeKeyedReport(v Version, params jsontext.Value) (ReportRequest, []Deviation, *Fault) {
+	var r ReportRequest
+	o := openObject("/params", params)
+	o.need(v.terminalMember())
+	r.TID = o.text(v.terminalMember())
+	r.RequestKey = o.textWithin("requestKey", 1, MaxRequestKey)
+	devs, fault := o.close()
+	if fault != nil {
+		return ReportRequest{}, nil, fault
+	}
+	return r, devs, nil
 }
 
 // A ReportResult is a report.
