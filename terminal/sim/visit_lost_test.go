@@ -199,6 +199,37 @@ func TestVisitOffline(t *testing.T) {
 	}
 }
 
+// What was asked for over a link that is gone is not waited for.
+func TestQuestionLostWithLink(t *testing.T) {
+	for _, at := range []string{"tables", "table", "bill"} {
+		for name, lose := range map[string]func(*hall){
+			"cut": func(h *hall) { h.m.CutLink() }, "another": func(h *hall) { h.connect() },
+		} {
+			t.Run(at+" "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					p := open(t, Options{})
+					h := newHall(t, p, "VCMDEMOSIP0")
+					h.first = func(e terminal.Event) bool {
+						if is(e, at) {
+							go lose(h)
+							return true
+						}
+						return false
+					}
+					began := time.Now()
+					got := h.visit(Visit{Table: "12", PrintBill: true, CancelAt: StepBill})
+					if got.End == EndPaid || time.Since(began) != 0 {
+						t.Errorf("%s after %v", got.End, time.Since(began))
+					}
+					h.m.CutLink()
+					h.m.RestoreLink()
+					h.free()
+				})
+			})
+		}
+	}
+}
+
 // A gateway that says nothing is given up after the limit, and no card is
 // charged that it did not allow. What it has to know it is told again.
 func TestSilentGateway(t *testing.T) {
@@ -218,7 +249,20 @@ func TestSilentGateway(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := open(t, Options{})
 				h := newHall(t, p, "VCMDEMOSIP0")
-				h.first = func(e terminal.Event) bool { return is(e, at) }
+				h.first = func(e terminal.Event) bool {
+					if !is(e, at) {
+						return false
+					}
+					for _, a := range []terminal.TableAnswer{ // to another visit
+						terminal.TableList{Tables: h.list},
+						terminal.TableLock{Granted: true, Amount: 1, Currency: money.GBP},
+						terminal.Bill{Lines: h.bill},
+						terminal.VisitClosed{FinalReceipt: h.final},
+					} {
+						h.answer("v0", a)
+					}
+					return true
+				}
 				began := time.Now()
 				got := h.visit(Visit{Table: "12", PrintBill: true, Split: 2})
 				if took := time.Since(began); got.End != c.end || took != time.Duration(c.waits)*answerLimit {
@@ -260,6 +304,9 @@ func TestPaymentQueries(t *testing.T) {
 		if ok { // not allowed yet
 			if a := h.query(s.Visit, s.Payment); a.Kind != terminal.InProgress {
 				t.Errorf("started: %v", a.Kind)
+			}
+			if err := h.link.AnswerSignature(ctx, txn.RequestID(s.Payment), false); err == nil {
+				t.Error("an answer on a signature was taken for a payment")
 			}
 			h.answer("v0", terminal.PaymentAllowed{Payment: s.Payment})         // another visit's
 			h.answer(s.Visit, terminal.PaymentAllowed{Payment: "another"})      // another payment's
@@ -316,6 +363,9 @@ func TestPaymentQueries(t *testing.T) {
 		if a := h.query("v0", id); a.Kind != terminal.NeverRan {
 			t.Errorf("%q: %v", id, a.Kind)
 		}
+		if _, ok := h.m.seen[txn.RequestID(id)]; ok {
+			t.Errorf("%q is remembered", id)
+		}
 	}
 	p = reopen(t, p)
 	h = newHall(t, p, "VCMDEMOSIP0")
@@ -332,19 +382,22 @@ func TestPaymentQueries(t *testing.T) {
 	}
 }
 
+// forbid has the gateway stop the payment that runs; where it is in time, that
+// is because an operator said that nothing was taken.
+func (h *hall) forbid(inTime bool) {
+	v, pay := h.started()
+	if inTime {
+		h.mu.Lock()
+		h.apply(v, table.PaymentNotTaken{Payment: pay})
+		h.mu.Unlock()
+	}
+	h.answer(v, terminal.PaymentForbidden{Payment: pay, Message: "Not now"})
+	h.answer(v, terminal.PaymentForbidden{Payment: pay, Message: "Not now"}) // told anew
+}
+
 // A payment that is forbidden is fenced off for good, on disk before the answer
 // is taken; once it goes to the acquirer it is too late.
 func TestForbidden(t *testing.T) {
-	forbid := func(h *hall, stopped bool) {
-		v, pay := h.started()
-		if stopped {
-			h.mu.Lock()
-			h.apply(v, table.PaymentNotTaken{Payment: pay}) // by an operator's word, say
-			h.mu.Unlock()
-		}
-		h.answer(v, terminal.PaymentForbidden{Payment: pay, Message: "Not now"})
-		h.answer(v, terminal.PaymentForbidden{Payment: pay, Message: "Not now"}) // told anew
-	}
 	for at, stopped := range map[string]bool{
 		"Pay GBP 45.50": true, "PRESENT CARD": true, "PIN ENTRY": true, "REQUEST SENT": true, "APPROVED": false, "REMOVE CARD": false,
 	} {
@@ -353,7 +406,7 @@ func TestForbidden(t *testing.T) {
 			h := newHall(t, p, "VCMDEMOSIP0")
 			got, err := h.m.Visit(ctx, Visit{Table: "12"}, func(s VisitStep) {
 				if s.Step == StepCard && s.Text == at {
-					forbid(h, stopped)
+					h.forbid(stopped)
 				}
 			})
 			if err != nil {
@@ -391,6 +444,58 @@ func TestForbidden(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A word that comes while nothing moves, and one that comes when the cardholder
+// had enough already.
+func TestForbiddenWhileHeld(t *testing.T) {
+	never := make(chan struct{})
+	for name, c := range map[string]struct {
+		visit Visit
+		text  string
+	}{
+		"the card": {Visit{HoldAt: StepCard, Until: never}, "Pay GBP 45.50"},
+		"the PIN":  {Visit{Pay: []Card{{Script: Script{HoldAt: PINEntry, Until: never}}}}, "PIN ENTRY"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := open(t, Options{})
+			h := newHall(t, p, "VCMDEMOSIP0")
+			c.visit.Table = "12"
+			there, done := make(chan struct{}), make(chan VisitResult, 1)
+			go func() {
+				got, err := h.m.Visit(ctx, c.visit, func(s VisitStep) {
+					if s.Step == StepCard && s.Text == c.text {
+						close(there)
+					}
+				})
+				if err != nil {
+					t.Error(err)
+				}
+				done <- got
+			}()
+			<-there
+			v, pay := h.started()
+			h.forbid(true)
+			if got := <-done; got.End != EndRefused || len(p.Charges()) != 0 {
+				t.Errorf("got %+v", got)
+			}
+			if a := h.query(v, pay); a.Kind != terminal.NeverRan {
+				t.Errorf("query: %v", a.Kind)
+			}
+		})
+	}
+	t.Run("too late to matter", func(t *testing.T) {
+		p := open(t, Options{})
+		h := newHall(t, p, "VCMDEMOCIP0")
+		got, err := h.m.Visit(ctx, Visit{Table: "12", Pay: []Card{{Script: Script{CVM: txn.CVMNone}}}}, func(s VisitStep) {
+			if s.Text == "CANCELLING" {
+				h.forbid(true)
+			}
+		})
+		if err != nil || got.End != EndRefused || slices.Contains(words(h.heard()), "ended taken=false") {
+			t.Errorf("got %+v, %v", got, err)
+		}
+	})
 }
 
 func TestMuteInVisit(t *testing.T) {
@@ -574,7 +679,7 @@ func TestClosedInVisit(t *testing.T) {
 	done := make(chan VisitResult, 1)
 	go func() {
 		got, err := h.m.Visit(ctx, Visit{Table: "12", HoldAt: StepCard, Until: make(chan struct{})}, func(s VisitStep) {
-			if s.Text == "Pay GBP 45.50" {
+			if s.Step == StepCard && s.Text == "Pay GBP 45.50" {
 				close(there)
 			}
 		})
@@ -661,6 +766,30 @@ func TestVisitMemoryFails(t *testing.T) {
 			h.ok(p)
 		})
 	}
+	t.Run("at the counter while the waiter looks at the list", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "sim")
+		p := open(t, Options{Dir: dir})
+		h := newHall(t, p, "VCMDEMOSIP0")
+		h.after = func(e terminal.Event) {
+			if !is(e, "tables") {
+				return
+			}
+			if err := os.Rename(dir, dir+"-gone"); err != nil {
+				t.Error(err)
+			}
+			if err := h.link.Start(ctx, terminal.Request{ID: "r", Txn: sale(1)}); err == nil {
+				t.Error("a start was taken that is not on disk")
+			}
+			if err := os.Rename(dir+"-gone", dir); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := h.visit(Visit{Table: "12"}); got.End != EndUnresolved {
+			t.Errorf("got %+v", got)
+		}
+		h.connect()
+		h.ok(p)
+	})
 	t.Run("when the gateway forbids", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "sim")
 		p := open(t, Options{Dir: dir})
@@ -794,7 +923,7 @@ func drawAct(t *rapid.T) act {
 		What:  rapid.SampledFrom([]string{"visit", "visit", "visit", "sale", "report"}).Draw(t, "what"),
 		Due:   money.Minor(rapid.Int64Range(1, 30_000).Draw(t, "due")),
 		Fails: rapid.SampledFrom([]string{"", "", "link", "link for long", "power", "gateway", "waiter"}).Draw(t, "fails"),
-		After: time.Duration(rapid.IntRange(0, 3_000).Draw(t, "after")) * time.Millisecond,
+		After: time.Duration(rapid.IntRange(1, 3_000).Draw(t, "after")) * time.Millisecond,
 		Visit: Visit{
 			Table:     "12",
 			Waiter:    table.WaiterID(rapid.SampledFrom([]string{"3", "7"}).Draw(t, "waiter")),

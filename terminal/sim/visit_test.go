@@ -64,8 +64,12 @@ func hallWith(t *testing.T, p *Park, tid txn.TID, visits map[table.VisitID]table
 		t: t, m: m, visits: visits, reports: map[txn.RequestID]terminal.ReportMade{},
 		list: []table.TableID{"12", "14", "Bar 2"}, due: map[table.TableID]money.Minor{"12": 4550}, in: m.can.Currency,
 		bill: []receipt.Line{
-			{Type: receipt.ImageLogo}, {Type: receipt.Text, Value: "TABLE 12"}, {Type: receipt.SeparatorSingle},
-			{Type: receipt.SeparatorDouble}, {Type: receipt.BarcodeCode39, Value: "T12"}, {Type: receipt.TicketFeed},
+			{Type: receipt.ImageLogo},
+			{Type: receipt.Text, Value: "TABLE 12"},
+			{Type: receipt.SeparatorSingle},
+			{Type: receipt.SeparatorDouble},
+			{Type: receipt.BarcodeCode39, Value: "T12"},
+			{Type: receipt.TicketFeed},
 		},
 		final: []receipt.Line{{Type: receipt.Text, Value: "THANK YOU"}},
 	}
@@ -848,6 +852,37 @@ func TestWalkOff(t *testing.T) {
 		}
 		h.ok(p)
 	})
+	t.Run("while the till is asked for the lock", func(t *testing.T) {
+		p := open(t, Options{})
+		h := newHall(t, p, "VCMDEMOSIP0")
+		gone, walk := context.WithCancel(ctx)
+		asked := make(chan terminal.TableWanted, 1)
+		h.first = func(e terminal.Event) bool {
+			w, ok := e.(terminal.TableWanted)
+			if ok {
+				walk()
+				asked <- w
+			}
+			return ok
+		}
+		done := make(chan VisitResult, 1)
+		go func() {
+			got, err := h.m.Visit(gone, Visit{Table: "12"}, nil)
+			if err != nil {
+				t.Error(err)
+			}
+			done <- got
+		}()
+		w := <-asked
+		h.mu.Lock()
+		answer := h.deal(w) // a leave before it is against the rules of a visit
+		h.mu.Unlock()
+		answer()
+		if got := <-done; got.End != EndCancelled || got.Due != 4550 {
+			t.Errorf("got %+v", got)
+		}
+		h.ok(p)
+	})
 	t.Run("before it began", func(t *testing.T) {
 		p := open(t, Options{})
 		h := newHall(t, p, "VCMDEMOSIP0")
@@ -872,6 +907,12 @@ func TestBusyInVisit(t *testing.T) {
 		return h.link.Start(ctx, terminal.Request{ID: txn.RequestID(fmt.Sprint("r", n)), Txn: sale(100)})
 	}
 	busy := map[string]bool{}
+	h.first = func(e terminal.Event) bool {
+		if _, ok := e.(terminal.TableWanted); ok && !errors.Is(start(), terminal.ErrBusy) {
+			t.Error("the counter came in while the table was asked for")
+		}
+		return false
+	}
 	h.after = func(e terminal.Event) {
 		word := words([]terminal.Event{e})[0]
 		switch e.(type) {
