@@ -76,8 +76,8 @@ type Message interface {
 // It cannot fail, for what it writes may be the only word on a payment: bytes
 // of a terminal that are no UTF-8 become U+FFFD.
 func Encode(v Version, m Message) jsontext.Value {
-	if n, ok := m.(TerminalNotification); ok {
-		return n.encode(v)
+	if q, ok := m.(quick); ok {
+		return q.encode(v)
 	}
 	data, err := json.Marshal(m.in(v), json.Deterministic(true),
 		jsontext.AllowInvalidUTF8(true),
