@@ -33,6 +33,7 @@ const (
 	kindAnswered          = "txn.answered"
 	kindResolved          = "txn.resolved"
 	kindContradicted      = "txn.contradicted"
+	kindCorrected         = "txn.corrected"
 
 	kindReportDispatched  = "report.dispatched"
 	kindReportBrought     = "report.brought"
@@ -104,6 +105,8 @@ func EncodeTxn(e txn.Event, at time.Time) Record {
 		return encode(kindResolved, at, f)
 	case txn.Contradicted:
 		return encodeOutcome(kindContradicted, at, outcomeEventForm{formOutcome(e.Outcome), own(e.At, at)})
+	case txn.Corrected:
+		return encode(kindCorrected, at, correctedForm{e.Lapsed, own(e.At, at)})
 	default:
 		panic(fmt.Sprintf("journal: no kind for %T", e))
 	}
@@ -165,6 +168,9 @@ func DecodeTxn(r Record) (txn.Event, error) {
 	case kindContradicted:
 		f, err := decode[outcomeEventForm](r)
 		return txn.Contradicted{Outcome: f.Outcome.outcome(), At: when(f.At, r.At)}, err
+	case kindCorrected:
+		f, err := decode[correctedForm](r)
+		return txn.Corrected{Lapsed: f.Lapsed, At: when(f.At, r.At)}, err
 	}
 	return nil, unknownKind(r)
 }

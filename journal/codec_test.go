@@ -63,6 +63,7 @@ func txnEvents() map[string]func(*rapid.T) any {
 		"Answered":          values[txn.Answered](),
 		"Resolved":          values[txn.Resolved](),
 		"Contradicted":      values[txn.Contradicted](),
+		"Corrected":         values[txn.Corrected](),
 	}
 }
 
@@ -506,6 +507,9 @@ func TestHeads(t *testing.T) {
 			h.State, h.Told, h.Open, h.Counts = "finished", "error", false, false
 		}},
 		{"resolved", []txn.Event{dispatched, txn.LinkLost{}, txn.Answered{Told: txn.ToldTimedOut}, txn.Resolved{Resolution: txn.Resolution{Result: txn.Unsuccessful}}}, func(h *journal.Head) {
+			h.State, h.Told, h.Open, h.Result = "finished", "timedOut", true, "UNSUCCESSFUL"
+		}},
+		{"resolved, and the till was corrected", []txn.Event{dispatched, txn.LinkLost{}, txn.Answered{Told: txn.ToldTimedOut}, txn.Resolved{Resolution: txn.Resolution{Result: txn.Unsuccessful}}, txn.Corrected{}}, func(h *journal.Head) {
 			h.State, h.Told, h.Open, h.Result = "finished", "timedOut", false, "UNSUCCESSFUL"
 		}},
 		{
@@ -518,7 +522,7 @@ func TestHeads(t *testing.T) {
 				txn.Contradicted{Outcome: txn.Outcome{Type: txn.Sale, Result: txn.Successful}},
 			},
 			func(h *journal.Head) {
-				h.State, h.Told, h.Open, h.Result = "finished", "timedOut", false, "SUCCESSFUL"
+				h.State, h.Told, h.Open, h.Result = "finished", "timedOut", true, "SUCCESSFUL"
 			},
 		},
 	} {

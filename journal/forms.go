@@ -128,6 +128,11 @@ type answeredForm struct {
 	At   *time.Time `json:"at,omitempty"`
 }
 
+type correctedForm struct {
+	Lapsed bool       `json:"lapsed,omitzero"`
+	At     *time.Time `json:"at,omitempty"`
+}
+
 type resolvedForm struct {
 	Resolution resolutionForm `json:"resolution"`
 	At         *time.Time     `json:"at,omitempty"`

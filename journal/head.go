@@ -11,12 +11,13 @@ import (
 )
 
 // TxnHead returns the head of a transaction, but for what the journal sets
-// and the request key.
+// and the request key. It is open until it has its end, and the till the truth
+// or, for the time that it is offered, no till has asked for it.
 func TxnHead(t txn.Transaction) Head {
 	h := Head{
 		Stream: t.ID, Kind: TransactionStream, Site: t.Site, TID: t.TID,
 		State: string(t.State), Told: string(t.Told), Type: string(t.Request.Type),
-		Open:  t.State != txn.Finished || t.Told == txn.ToldNothing,
+		Open:  t.State != txn.Finished || t.Told == txn.ToldNothing || t.Uncorrected(),
 		Minor: int64(t.Request.Total()), Currency: string(t.Request.Currency),
 		Counts:     !t.DispatchedAt.IsZero() && (t.NotRun == "" || t.Told != txn.ToldError || t.Conflict != nil),
 		AcceptedAt: utc(t.AcceptedAt), DispatchedAt: utc(t.DispatchedAt),

@@ -81,6 +81,12 @@ type (
 		Outcome Outcome
 		At      time.Time
 	}
+	// Corrected: the truth that came after TIMED_OUT reached a till of the site;
+	// or, with Lapsed, none asked for it in time, and it is not pushed any more.
+	Corrected struct {
+		Lapsed bool
+		At     time.Time
+	}
 )
 
 func (Accepted) event()          {}
@@ -99,6 +105,7 @@ func (NeverRan) event()          {}
 func (Answered) event()          {}
 func (Resolved) event()          {}
 func (Contradicted) event()      {}
+func (Corrected) event()         {}
 
 // An IllegalMove is the error for an event that the state does not allow.
 type IllegalMove struct {
@@ -144,7 +151,7 @@ func Apply(t Transaction, e Event) (Transaction, error) {
 		return t.move(e, Unresolved, interrupted, AtTerminal, Signing)
 	case Restarted:
 		if t.State == Requested {
-			return t.move(e, Finished, func(t *Transaction) { t.NotRun, t.Interrupted = NeverSent, true }, Requested)
+			return t.move(e, Finished, func(t *Transaction) { t.NotRun, t.Interrupted, t.KnownAt = NeverSent, true, e.At }, Requested)
 		}
 		return t.move(e, Unresolved, interrupted, AtTerminal, Signing, Unresolved)
 	case Resumed:
@@ -159,7 +166,7 @@ func Apply(t Transaction, e Event) (Transaction, error) {
 		if e.Outcome.Result == TimedOut {
 			break // not a final word: what cannot be told stays unresolved
 		}
-		return t.move(e, Finished, func(t *Transaction) { t.Started, t.Outcome = true, &e.Outcome }, AtTerminal, Signing, Unresolved)
+		return t.move(e, Finished, func(t *Transaction) { t.Started, t.Outcome, t.KnownAt = true, &e.Outcome, e.At }, AtTerminal, Signing, Unresolved)
 	case NeverRan:
 		if e.Reason == "" {
 			break // the reason is the recorded end
@@ -167,19 +174,24 @@ func Apply(t Transaction, e Event) (Transaction, error) {
 		if t.Started && e.Reason != Fenced {
 			break // it did begin: only the terminal's own fence could say that nothing came of it
 		}
-		return t.move(e, Finished, func(t *Transaction) { t.NotRun = e.Reason }, Requested, AtTerminal, Unresolved)
+		return t.move(e, Finished, func(t *Transaction) { t.NotRun, t.KnownAt = e.Reason, e.At }, Requested, AtTerminal, Unresolved)
 	case Answered:
 		return t.answer(e)
 	case Resolved:
 		if r := e.Resolution.Result; r != Successful && r != Unsuccessful {
 			break // an operator says whether money was taken, nothing finer
 		}
-		return t.move(e, Finished, func(t *Transaction) { t.Resolution = &e.Resolution }, Unresolved)
+		return t.move(e, Finished, func(t *Transaction) { t.Resolution, t.KnownAt = &e.Resolution, e.At }, Unresolved)
 	case Contradicted:
 		if recorded(t.Outcome, e.Outcome) || recorded(t.Conflict, e.Outcome) || e.Outcome.Result == TimedOut {
 			break // it says nothing new
 		}
-		return t.stay(e, func(t *Transaction) { t.Conflict = &e.Outcome }, Finished)
+		return t.contradict(e)
+	case Corrected:
+		if !t.Uncorrected() {
+			break
+		}
+		return t.stay(e, func(t *Transaction) { t.Corrected = true }, Finished)
 	default:
 		panic(fmt.Sprintf("txn: no rule for %T", e))
 	}
@@ -187,6 +199,17 @@ func Apply(t Transaction, e Event) (Transaction, error) {
 }
 
 func interrupted(t *Transaction) { t.Interrupted = true }
+
+// contradict keeps the terminal's other word. Where that changes the truth, a
+// till that was told the one before is owed it anew.
+func (t Transaction) contradict(e Contradicted) (Transaction, error) {
+	return t.stay(e, func(t *Transaction) {
+		if t.Outcome == nil && t.Conflict == nil {
+			t.Corrected, t.KnownAt = false, e.At
+		}
+		t.Conflict = &e.Outcome
+	}, Finished)
+}
 
 func recorded(was *Outcome, o Outcome) bool { return was != nil && Same(*was, o) }
 

@@ -20,6 +20,8 @@ type (
 	AcknowledgeTerminal struct{}
 	// TellTill: the till is owed its one answer.
 	TellTill struct{}
+	// CorrectTill: a till was told TIMED_OUT, and the truth is known now.
+	CorrectTill struct{}
 )
 
 func (StartTerminal) effect()       {}
@@ -29,6 +31,7 @@ func (AskSignature) effect()        {}
 func (AnswerTerminal) effect()      {}
 func (AcknowledgeTerminal) effect() {}
 func (TellTill) effect()            {}
+func (CorrectTill) effect()         {}
 
 // Due says what the world is owed while a transaction stands as t does.
 // Running and restarting call it alike. It never asks for a start after an
@@ -55,6 +58,9 @@ func Due(t Transaction) []Effect {
 	case Finished:
 		if t.Told == ToldNothing {
 			due = append(due, TellTill{})
+		}
+		if t.Uncorrected() {
+			due = append(due, CorrectTill{})
 		}
 		if t.Outcome != nil || t.Conflict != nil {
 			due = append(due, AcknowledgeTerminal{})

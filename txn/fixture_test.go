@@ -86,14 +86,17 @@ func variants() []machinetest.Variant[txn.Event] {
 
 	over := add("outcome, nothing told", started, ended)
 	add("outcome told", over, told)
-	add("outcome after TIMED_OUT", late, ended)
+	tooLate := add("outcome after TIMED_OUT", late, ended)
+	add("outcome after TIMED_OUT, corrected", tooLate, txn.Corrected{At: at(300)})
 	add("two outcomes", over, told, txn.Contradicted{Outcome: declined, At: at(20)})
 	no := add("not run, nothing told", sent, refused)
 	add("not run, error told", no, txn.Answered{Told: txn.ToldError, At: at(3)})
 	add("not run, outcome all the same", no, txn.Contradicted{Outcome: successful, At: at(20)})
 	add("never sent", requested, txn.Restarted{At: at(8)})
 	add("resolved, nothing told", unresolved, resolution)
-	add("resolved after TIMED_OUT", late, resolution)
+	resolved := add("resolved after TIMED_OUT", late, resolution)
+	resolved = add("resolved after TIMED_OUT, corrected", resolved, txn.Corrected{At: at(301)})
+	add("resolved after TIMED_OUT, corrected, contradicted", resolved, txn.Contradicted{Outcome: successful, At: at(302)})
 	return all
 }
 
@@ -129,5 +132,7 @@ func trials() []machinetest.Trial[txn.Event] {
 		{Name: "the outcome anew", Event: txn.Contradicted{Outcome: successful, At: t}},
 		{Name: "another outcome", Event: txn.Contradicted{Outcome: outcome("0099", txn.Successful), At: t}},
 		{Name: "TIMED_OUT", Event: txn.Contradicted{Outcome: outcome("0042", txn.TimedOut), At: t}},
+		{Name: "delivered", Event: txn.Corrected{At: t}},
+		{Name: "lapsed", Event: txn.Corrected{Lapsed: true, At: t}},
 	}
 }

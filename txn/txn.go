@@ -256,6 +256,8 @@ type Transaction struct {
 	AcceptedAt   time.Time
 	DispatchedAt time.Time
 	WantedAt     time.Time // when the terminal first wanted the signature
+	KnownAt      time.Time // when the truth became known
+	Corrected    bool      // nothing is owed any more to tills that were told TIMED_OUT
 	Interrupted  bool      // the gateway was restarted, or the link lost, in between
 }
 
@@ -264,6 +266,9 @@ func (t Transaction) Known() bool { return t.State == Finished }
 
 // Late reports whether the truth came after TIMED_OUT was told.
 func (t Transaction) Late() bool { return t.State == Finished && t.Told == ToldTimedOut }
+
+// Uncorrected reports whether a truth that came late has yet to reach a till.
+func (t Transaction) Uncorrected() bool { return t.Late() && !t.Corrected }
 
 // Truth is the outcome to believe: the terminal's word, also where an operator
 // had said otherwise before, or the terminal itself that it did not run. Of two

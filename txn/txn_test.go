@@ -252,7 +252,7 @@ func TestWhatIsKept(t *testing.T) {
 		State: txn.Finished, Told: txn.ToldTimedOut, Started: true, CancelWished: true,
 		Wish: &wanted.Wish, SignatureAccepted: true, SignatureBy: txn.ByTimeout,
 		Outcome: &successful, Conflict: &declined,
-		AcceptedAt: at(0), DispatchedAt: at(1), WantedAt: at(4), Interrupted: true,
+		AcceptedAt: at(0), DispatchedAt: at(1), WantedAt: at(4), KnownAt: at(210), Interrupted: true,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

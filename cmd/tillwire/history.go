@@ -510,6 +510,11 @@ func tellTxn(e txn.Event) string {
 		return fmt.Sprintf("%s, by %s: %s", e.Resolution.Result, e.Resolution.By, e.Resolution.Reason)
 	case txn.Contradicted:
 		return fmt.Sprintf("the terminal says something else: %s", e.Outcome.Result)
+	case txn.Corrected:
+		if e.Lapsed {
+			return "no till asked for the truth in time; it is not pushed any more"
+		}
+		return "a till that was told TIMED_OUT has the truth"
 	}
 	return ""
 }
