@@ -96,8 +96,9 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 	return g, nil
 }
 
-// Reload reads sites and keys anew. Sockets opened with a key that was revoked
-// are closed with 1008; the transactions that they began go on.
+// Reload reads sites and keys anew. Sockets of tills and terminals opened with a
+// key that was revoked are closed with 1008; the transactions that they began go
+// on.
 func (g *Gateway) Reload(ctx context.Context) error {
 	sites, err := g.store.Sites(ctx)
 	if err != nil {
@@ -138,6 +139,7 @@ func (g *Gateway) Reload(ctx context.Context) error {
 		for _, sess := range s.sessionsOf(func(id string) bool { return revoked[id] }) {
 			sess.conn.Close(closePolicy, "the key was revoked")
 		}
+		s.links.closeWhere(func(id string) bool { return revoked[id] }, closePolicy, "the key was revoked")
 	}
 	return nil
 }
@@ -249,12 +251,17 @@ func (g *Gateway) Close() {
 	g.mu.Lock()
 	g.stopping = true
 	var sessions []*Session
+	var sites []*site
 	for _, s := range g.sites {
 		sessions = append(sessions, s.sessionsOf(nil)...)
+		sites = append(sites, s)
 	}
 	g.mu.Unlock()
 	for _, s := range sessions {
 		s.conn.Close(closeGoingAway, "the gateway stops")
+	}
+	for _, s := range sites {
+		s.links.closeWhere(nil, closeGoingAway, "the gateway stops")
 	}
 	g.cancel()
 	g.wg.Wait()

@@ -8,13 +8,15 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/txn"
 )
 
-// Faces are the integration types that a key can be for.
+// Faces are the integration types that a till's key can be for.
 func Faces() []string { return []string{"pac", "pat", "rest"} }
 
 var siteName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
@@ -73,6 +75,45 @@ func AddKey(ctx context.Context, r journal.Register, id txn.SiteID, secret, note
 	k := journal.Key{
 		ID: "k" + rand.Text()[:8], Site: id, Hash: HashKey(secret),
 		Faces: faces, Note: note, Created: time.Now().UTC(),
+	}
+	return secret, k, r.PutKey(ctx, k)
+}
+
+// FaceTerminal is the face of keys that are for a terminal and open nothing else.
+const FaceTerminal = "terminal"
+
+// maxTID is how long a TID may be, in bytes.
+const maxTID = 32
+
+// CheckTID returns what is wrong with the name of a terminal that is to dial in,
+// or nil.
+func CheckTID(tid txn.TID) error {
+	if tid == "" || len(tid) > maxTID || strings.ContainsFunc(string(tid), func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_'
+	}) {
+		return fmt.Errorf("gateway: TID %q: use 1 to %d letters, digits, hyphens and underscores", tid, maxTID)
+	}
+	return nil
+}
+
+// EnrolTerminal makes a key with which the terminal of that TID dials in, and
+// returns it in clear, this once. It refuses the name of a simulated terminal of
+// the site. A terminal may have several keys.
+func EnrolTerminal(ctx context.Context, r journal.Register, id txn.SiteID, tid txn.TID, note string) (string, journal.Key, error) {
+	if err := CheckTID(tid); err != nil {
+		return "", journal.Key{}, err
+	}
+	s, err := FindSite(ctx, r, id)
+	if err != nil {
+		return "", journal.Key{}, err
+	}
+	if v, ok := spec.Default().VirtualTerminals().Parse(string(tid)); ok && strings.EqualFold(v.Account, s.Simulated) {
+		return "", journal.Key{}, fmt.Errorf("gateway: %s is a simulated terminal of site %q", tid, id)
+	}
+	secret := "tt_" + rand.Text()
+	k := journal.Key{
+		ID: "k" + rand.Text()[:8], Site: id, Hash: HashKey(secret),
+		Faces: []string{FaceTerminal}, TID: tid, Note: note, Created: time.Now().UTC(),
 	}
 	return secret, k, r.PutKey(ctx, k)
 }

@@ -14,6 +14,7 @@ import (
 type site struct {
 	settings atomic.Pointer[settings]
 	board    *switchboard // its Pay-At-Table side
+	links    links        // of its terminals that dial in
 
 	mu       sync.RWMutex
 	actors   map[string]*actor // by foldTID

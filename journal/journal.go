@@ -160,12 +160,14 @@ type Site struct {
 	Created time.Time
 }
 
-// A Key opens a site to a till. Only its hash is kept.
+// A Key opens a site to a till, or to one terminal that dials in. Only its hash
+// is kept.
 type Key struct {
 	ID      string // a public handle, for lists and logs
 	Site    txn.SiteID
 	Hash    [32]byte // SHA-256 of the key
-	Faces   []string // "pac", "pat", "rest"; empty is all
+	Faces   []string // "pac", "pat", "rest"; empty is all of those. Or "terminal" alone
+	TID     txn.TID  // of the terminal that the key is bound to; empty for a till's
 	Note    string
 	Created time.Time
 	Revoked time.Time // zero while it works

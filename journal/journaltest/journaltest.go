@@ -759,10 +759,12 @@ func (s suite) register(t *testing.T) {
 	bar := journal.Site{ID: "bar", Created: noon.Add(time.Nanosecond)}
 	key := journal.Key{ID: "k2", Site: "shop", Hash: [32]byte{1, 2, 3, 31: 9}, Faces: []string{"pac", "rest"}, Note: "till 1", Created: noon}
 	other := journal.Key{ID: "k1", Site: "bar", Created: noon}
+	bound := journal.Key{ID: "k3", Site: "shop", Hash: [32]byte{3}, Faces: []string{"terminal"}, TID: "10000001", Created: noon}
 	must(t, st.PutSite(t.Context(), shop))
 	must(t, st.PutSite(t.Context(), bar))
 	must(t, st.PutKey(t.Context(), key))
 	must(t, st.PutKey(t.Context(), other))
+	must(t, st.PutKey(t.Context(), bound))
 	check := func(sites []journal.Site, keys []journal.Key) {
 		t.Helper()
 		gotSites, err := st.Sites(t.Context())
@@ -772,11 +774,11 @@ func (s suite) register(t *testing.T) {
 		must(t, err)
 		diff(t, keys, gotKeys)
 	}
-	check([]journal.Site{bar, shop}, []journal.Key{other, key})
+	check([]journal.Site{bar, shop}, []journal.Key{other, key, bound})
 	shop.Name, key.Revoked = "Shop", noon.Add(time.Hour)
 	must(t, st.PutSite(t.Context(), shop))
 	must(t, st.PutKey(t.Context(), key))
-	check([]journal.Site{bar, shop}, []journal.Key{other, key})
+	check([]journal.Site{bar, shop}, []journal.Key{other, key, bound})
 }
 
 func (s suite) contextAndClose(t *testing.T) {
