@@ -69,7 +69,7 @@ func TestScenarios(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got string
-			synctest.Test(t, func(t *testing.T) { got = play(t, string(data)) })
+			synctest.Test(t, func(t *testing.T) { got = play(t, string(data), nil) })
 			if *update {
 				if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
 					t.Fatal(err)
@@ -92,6 +92,7 @@ type world struct {
 	tills map[string]*till
 	names []string // of the tills, in the order of their coming
 	check *schema.Validator
+	links *exchange // the machines dial in over a link; nil when they are plugged in
 
 	ctx context.Context
 	wg  sync.WaitGroup // visits
@@ -121,7 +122,15 @@ const demoKey = "demo"
 
 func newWorld(t *testing.T, store journal.Store, o sim.Options) *world {
 	t.Helper()
-	w := &world{t: t, store: store, tills: map[string]*till{}, check: validator()}
+	return newWorldOver(t, store, o, nil)
+}
+
+func newWorldOver(t *testing.T, store journal.Store, o sim.Options, links *exchange) *world {
+	t.Helper()
+	w := &world{t: t, store: store, tills: map[string]*till{}, check: validator(), links: links}
+	if links != nil {
+		links.store = store
+	}
 	ctx := t.Context()
 	w.ctx = ctx
 	if _, err := gateway.FindSite(ctx, store, "demo"); err != nil {
@@ -139,6 +148,7 @@ func newWorld(t *testing.T, store journal.Store, o sim.Options) *world {
 	}
 	w.start(gateway.Limits{})
 	t.Cleanup(func() {
+		w.links.end()
 		w.g.Close()
 		defer w.wg.Wait()
 		if err := w.park.Close(context.Background()); err != nil {
@@ -156,7 +166,7 @@ func (w *world) start(limits gateway.Limits) {
 		Store: w.store, Log: slog.New(slog.NewTextHandler(testLog{w.t}, nil)), Limits: limits,
 		Summon: func(g *gateway.Gateway, s journal.Site, tid txn.TID) bool {
 			m, ok := w.park.Machine(tid)
-			return ok && g.Plug(s.ID, m.TID(), m.Connect) == nil
+			return ok && w.plug(g, m) == nil
 		},
 	})
 	if err != nil {
@@ -167,10 +177,18 @@ func (w *world) start(limits gateway.Limits) {
 	}
 	for _, tid := range w.park.Listed() {
 		m, _ := w.park.Machine(tid)
-		if err := w.g.Plug("demo", tid, m.Connect); err != nil {
+		if err := w.plug(w.g, m); err != nil {
 			w.t.Fatal(err)
 		}
 	}
+}
+
+// plug connects a machine: right here, or over a link that it dials.
+func (w *world) plug(g *gateway.Gateway, m *sim.Machine) error {
+	if w.links != nil {
+		return w.links.plug(g, m.TID(), m.Connect)
+	}
+	return g.Plug("demo", m.TID(), m.Connect)
 }
 
 type testLog struct{ t *testing.T }
@@ -334,8 +352,8 @@ func (w *world) fits(c *till, message string) {
 	}
 }
 
-func play(t *testing.T, text string) string {
-	w := newWorld(t, memory.New(), sim.Options{Seed: 1, Speed: 1})
+func play(t *testing.T, text string, links *exchange) string {
+	w := newWorldOver(t, memory.New(), sim.Options{Seed: 1, Speed: 1}, links)
 	var out []string
 	flush := func() {
 		synctest.Wait()
@@ -454,6 +472,7 @@ func (w *world) step(first, rest string) {
 			w.t.Fatal(err)
 		}
 	case first == "restart":
+		w.links.down()
 		w.g.Close()
 		for _, c := range w.tills {
 			c.sess.Ended(nil)

@@ -198,7 +198,7 @@ func Floors() Plan {
 			},
 			{
 				"golang.org/x/time",
-				[]string{"gateway", "door", "rest", "terminal/sim", "cmd/tillwire"},
+				[]string{"gateway", "door", "rest", "terminal/sim", "terminal/link", "cmd/tillwire"},
 				"rates are limited where requests come in",
 			},
 			{
