@@ -39,7 +39,8 @@ func TestRandomVisits(t *testing.T) {
 	for i := range (*visits + visitsADay - 1) / visitsADay {
 		n := *seed + uint64(i)
 		synctest.Test(t, func(t *testing.T) {
-			e := newRestaurant(t, n)
+			r := rand.New(rand.NewPCG(n, 1))
+			e := newRestaurant(t, r, n, r.IntN(2) == 0, r.IntN(2) == 0)
 			defer e.leave()
 			for range 15 * visitsADay {
 				e.step()
@@ -102,15 +103,13 @@ type restaurant struct {
 // never knows what became of that: its visits are for an operator.
 var visitTIDs = []string{"VCMDEMOSIP0", "VCMDEMOSCD0", "VCMDEMOSIS0", "VCMDEMOTIP0"}
 
-func newRestaurant(t *testing.T, seed uint64) *restaurant {
+func newRestaurant(t *testing.T, r *rand.Rand, seed uint64, acks, final bool) *restaurant {
 	t.Helper()
-	e := &restaurant{
-		seed: seed, disk: newFaulty(), r: rand.New(rand.NewPCG(seed, 1)), running: map[string]waiting{},
-	}
+	e := &restaurant{seed: seed, disk: newFaulty(), r: r, running: map[string]waiting{}}
 	e.world = newWorld(t, e.disk, sim.Options{Seed: seed, Speed: 1})
 	e.epos = newTables(e)
-	e.epos.acks, e.epos.final = e.r.IntN(2) == 0, e.r.IntN(2) == 0
-	e.note("acks %t, final %t", e.epos.acks, e.epos.final)
+	e.epos.acks, e.epos.final = acks, final
+	e.note("acks %t, final %t", acks, final)
 	e.come()
 	return e
 }
@@ -157,6 +156,11 @@ func (e *restaurant) serve(tid string) {
 	for range r.IntN(3) {
 		v.Pay = append(v.Pay, sim.Card{Script: sim.Script{Result: pick(r, txn.Result(""), txn.Successful, txn.Declined, txn.Void, txn.Cancelled, txn.Unsuccessful)}})
 	}
+	e.begin(tid, v)
+}
+
+// begin has a waiter do v.
+func (e *restaurant) begin(tid string, v sim.Visit) {
 	e.count.Visits++
 	e.note("%s: visit %+v", tid, v)
 	ctx, cancel := context.WithCancel(e.ctx)
@@ -406,6 +410,7 @@ type tables struct {
 
 	mu      sync.Mutex
 	calm    bool
+	mute    bool // about locks: they are taken, and not a word is said
 	tables  map[string]*openTable
 	booked  map[string]booking
 	late    []string // payments that came when their table was not locked by their terminal
@@ -699,7 +704,14 @@ func (m *tables) take(p patMessage) string {
 }
 
 func (c *patConn) lock(m patMessage) {
-	id, late := *m.ID, 0
+	id := *m.ID
+	c.till.mu.Lock()
+	mute := c.till.mute
+	c.till.mu.Unlock()
+	if mute {
+		c.till.take(m)
+		return
+	}
 	later := func(d time.Duration, f func()) {
 		c.till.wg.Go(func() {
 			if c.pause(d) {
@@ -707,7 +719,7 @@ func (c *patConn) lock(m patMessage) {
 			}
 		})
 	}
-	switch late = c.mishap(10); late {
+	switch c.mishap(10) {
 	case 1:
 		c.result(id, `{"confirmed":false}`)
 	case 2:
