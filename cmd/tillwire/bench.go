@@ -37,6 +37,7 @@ idle machine. The exit code does not depend on the figures.
 
 // Run measures and prints.
 func (c benchCmd) Run(s streams) error {
+	defer makeRoomForGarbage()() // as serve does; it holds for both sides of each figure
 	if c.Idle != "" {
 		return bench.ServeIdle(c.Idle, s.in, s.out)
 	}
