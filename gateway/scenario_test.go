@@ -204,6 +204,7 @@ type till struct {
 	face    string
 	acks    bool
 	mute    bool // does not answer pings
+	pingErr error
 	version string
 	sess    *gateway.Session
 
@@ -228,6 +229,9 @@ func (c *till) Close(code int, reason string) error {
 }
 
 func (c *till) Ping(answered func()) error {
+	if c.pingErr != nil {
+		return c.pingErr
+	}
 	if !c.mute {
 		go answered() // its pong comes later, on the goroutine that reads
 	}
