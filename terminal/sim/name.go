@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/tillwire/tillwire/money"
@@ -48,6 +49,28 @@ func accountLetters(account string) (string, bool) {
 	v := spec.Default().VirtualTerminals()
 	_, ok := parseName(txn.TID(v.Prefix + account + "SIP0"))
 	return account, ok
+}
+
+// maxTID is how long a machine's own name may be. It names a file.
+const maxTID = 32
+
+// namedMachines reads Options.Named.
+func namedMachines(account string, plays map[txn.TID]string) (map[txn.TID]name, error) {
+	out := make(map[txn.TID]name, len(plays))
+	for tid, as := range plays {
+		if tid == "" || len(tid) > maxTID || strings.ContainsFunc(string(tid), func(r rune) bool {
+			return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_'
+		}) {
+			return nil, fmt.Errorf("sim: a machine's name %q is not 1 to %d letters, digits, hyphens and underscores", tid, maxTID)
+		}
+		n, ok := parseName(txn.TID(spec.Default().VirtualTerminals().Prefix + account + as))
+		if !ok {
+			return nil, fmt.Errorf("sim: what %s plays, %q, is not the end of a virtual terminal's name, as in SIP0", tid, as)
+		}
+		n.tid = txn.TID(strings.ToUpper(string(tid)))
+		out[n.tid] = n
+	}
+	return out, nil
 }
 
 func (n name) currency() money.Currency { return money.Currency(n.machine.Currency) }

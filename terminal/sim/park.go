@@ -32,6 +32,10 @@ type Options struct {
 	// Account is the four letters of the site in the machines' names; DEMO when
 	// empty.
 	Account string
+	// Named are machines that have names of their own instead of a virtual one's,
+	// as a shop's have: 1 to 32 letters, digits, hyphens and underscores. What each
+	// plays is said like the end of a virtual name, as in SIP0.
+	Named map[txn.TID]string
 	// Seed decides card numbers, auth codes and transaction ids.
 	Seed uint64
 	// Speed is how many times faster than people the machines are, or Max.
@@ -52,8 +56,9 @@ type Options struct {
 // A Park is the card machines of one site and the acquirer behind them. Use
 // Open. Its methods may be called from several goroutines.
 type Park struct {
-	o    Options
-	bank *acquirer
+	o     Options
+	named map[txn.TID]name // by upper-case TID
+	bank  *acquirer
 
 	ctx  context.Context // ends with the power
 	off  context.CancelFunc
@@ -80,6 +85,10 @@ func Open(o Options) (*Park, error) {
 		return nil, fmt.Errorf("sim: the account %q is not four letters", o.Account)
 	}
 	o.Account = account
+	named, err := namedMachines(account, o.Named)
+	if err != nil {
+		return nil, err
+	}
 	if o.Speed < 0 || math.IsNaN(o.Speed) || math.IsInf(o.Speed, 0) {
 		return nil, fmt.Errorf("sim: speed %v is neither Max nor a positive number", o.Speed)
 	}
@@ -95,7 +104,7 @@ func Open(o Options) (*Park, error) {
 	if o.Merchant.Name == "" {
 		o.Merchant = Merchant{Name: "TILLWIRE DEMO STORE", Address: []string{"1 SIMULATOR ROW", "LONDON"}, MID: "54043650"}
 	}
-	p := &Park{o: o, machines: map[txn.TID]*Machine{}}
+	p := &Park{o: o, named: named, machines: map[txn.TID]*Machine{}}
 	if err := p.load(); err != nil {
 		return nil, err
 	}
@@ -130,9 +139,9 @@ func (p *Park) loadMachines() error {
 	}
 	slices.Sort(files)
 	for _, f := range files {
-		n, ok := parseName(txn.TID(strings.TrimSuffix(filepath.Base(f), memorySuffix)))
-		if !ok || n.account != p.o.Account {
-			continue // another account's
+		n, ok := p.parse(txn.TID(strings.TrimSuffix(filepath.Base(f), memorySuffix)))
+		if !ok {
+			continue // another park's
 		}
 		m := newMachine(p, n)
 		if err := m.remember(); err != nil {
@@ -143,15 +152,24 @@ func (p *Park) loadMachines() error {
 	return nil
 }
 
+// parse takes the name of a machine of this park apart.
+func (p *Park) parse(tid txn.TID) (name, bool) {
+	if n, ok := p.named[txn.TID(strings.ToUpper(string(tid)))]; ok {
+		return n, true
+	}
+	n, ok := parseName(tid)
+	return n, ok && n.account == p.o.Account
+}
+
 // Listed names the machines that the site has from the start.
 func (p *Park) Listed() []txn.TID { return listedTIDs(p.o.Account) }
 
 // Machine returns the machine of that name, without regard to case. It reports
-// false when the name is not one of the account's virtual machines; any that is
-// exists once it is asked for.
+// false when the name is neither one of Options.Named nor of the account's virtual
+// machines; any that is exists once it is asked for.
 func (p *Park) Machine(tid txn.TID) (*Machine, bool) {
-	n, ok := parseName(tid)
-	if !ok || n.account != p.o.Account {
+	n, ok := p.parse(tid)
+	if !ok {
 		return nil, false
 	}
 	p.mu.Lock()
