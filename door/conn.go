@@ -65,6 +65,19 @@ func (c *conn) open(a admission) (err error) {
 	return nil
 }
 
+// lend has somebody else serve the connection of a terminal.
+func (c *conn) lend(serve func(*ws.Conn)) {
+	defer c.door.leave(c)
+	c.door.log.Info("terminal connected", "site", c.site, "key", c.key, "remote", c.remote)
+	func() {
+		defer c.rescue(nil)
+		serve(c.ws)
+	}()
+	c.ws.StartClose(ws.Normal, "") // where it returned before the end
+	<-c.ws.Done()
+	c.report("terminal", silenced(c.ws.Err()))
+}
+
 // receive hands one message to the session.
 func (c *conn) receive(message []byte) {
 	defer c.rescue(nil)
@@ -82,7 +95,7 @@ func (c *conn) ended(err error) {
 		c.tell(why)
 	}
 	<-c.ws.Done()
-	c.report(why)
+	c.report("till", why)
 }
 
 // silenced is the reason for the end without the words that the till put into
@@ -121,12 +134,12 @@ func (c *conn) rescue(err *error) {
 	c.ws.StartClose(ws.Internal, "the gateway failed")
 }
 
-// report logs the end. A code of 1001 from the till after a long quiet is one
+// report logs the end. A code of 1001 from the peer after a long quiet is one
 // whose pings stayed unanswered.
-func (c *conn) report(why *ws.CloseError) {
+func (c *conn) report(peer string, why *ws.CloseError) {
 	by := "gateway"
 	if why.Remote {
-		by = "till"
+		by = peer
 	}
 	attrs := []any{"site", c.site, "key", c.key, "remote", c.remote, "code", int(why.Code), "by", by}
 	if why.Reason != "" {

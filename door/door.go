@@ -1,5 +1,5 @@
-// Package door is the listener: it answers the upgrade of a till or says in
-// HTTP why not, bounds what a peer can take before and after that, and hands
+// Package door is the listener: it answers the upgrade of a till, or of a terminal
+// that dials in, or says in HTTP why not, bounds what a peer can take before and after that, and hands
 // each open connection to the gateway. Beside the sockets it serves what a
 // machine asks for over plain HTTP: health, readiness, metrics, and the schema
 // files.
@@ -53,7 +53,11 @@ type Config struct {
 	// ours, whose word about the peer's address is taken.
 	BehindProxy bool
 
-	MaxConnections int           // tills at once, all sites together; 50,000
+	// Terminals decides on terminals that dial in at /terminal; nil for no such
+	// path. The query of the knock is the terminal's. Its error is as Admit's.
+	Terminals func(gateway.Knock) (Link, error)
+
+	MaxConnections int           // tills and terminals at once, all sites together; 50,000
 	HeaderTimeout  time.Duration // for a request to arrive, TLS handshake included; 10 s
 
 	// The fields below are those of the contract unless a test sets them.
@@ -84,7 +88,7 @@ const (
 	stopTimeout    = 5 * time.Second
 )
 
-// A Door serves tills. Use New, then Serve, or use it as an http.Handler and
+// A Door serves tills, and terminals that dial in. Use New, then Serve, or use it as an http.Handler and
 // Close it in the end.
 type Door struct {
 	cfg     Config
@@ -102,12 +106,22 @@ type Door struct {
 	wg      sync.WaitGroup               // one for each that has entered
 }
 
+// A Link is the granted knock of a terminal.
+type Link struct {
+	Site, Key    string        // public names, for the log
+	PingInterval time.Duration // zero is the contract's
+	// Serve has the connection until it returns, which it does when that has
+	// ended. It runs on a goroutine of its own.
+	Serve func(*ws.Conn)
+}
+
 // An admission is a granted knock.
 type admission struct {
 	site, key, version string // for the log
 	open               func(gateway.Conn) (session, error)
-	delay              time.Duration // before the upgrade is answered
-	ping               time.Duration // between two pings
+	serve              func(*ws.Conn) // of a terminal, which has no session
+	delay              time.Duration  // before the upgrade is answered
+	ping               time.Duration  // between two pings
 }
 
 // A session is what the door needs of a *gateway.Session.
@@ -127,6 +141,10 @@ func New(cfg Config) *Door {
 		keepers: map[time.Duration]*ws.Keeper{},
 	}
 	d.admit = func(k gateway.Knock) (admission, error) {
+		if k.Face == gateway.FaceTerminal {
+			l, err := cfg.Terminals(k)
+			return admission{site: l.Site, key: l.Key, ping: l.PingInterval, serve: l.Serve}, err
+		}
 		t, err := cfg.Gateway.Admit(k)
 		if err != nil {
 			return admission{}, err
@@ -227,7 +245,8 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The escaped path is routed by hand: http.ServeMux would answer //pac with
 	// a redirect, which no till follows.
 	path := "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
-	if face := strings.ToLower(strings.TrimSuffix(path[1:], "/")); face == "pac" || face == "pat" {
+	switch face := strings.ToLower(strings.TrimSuffix(path[1:], "/")); {
+	case face == "pac", face == "pat", face == gateway.FaceTerminal && d.cfg.Terminals != nil:
 		d.knock(w, r, face)
 		return
 	}

@@ -74,6 +74,10 @@ func (d *Door) knock(w http.ResponseWriter, r *http.Request, face string) {
 	handed = true
 	// From here on the connection must not need this goroutine: the request and
 	// its buffers would stay in memory for as long as the till is connected.
+	if granted.serve != nil {
+		go c.lend(granted.serve)
+		return
+	}
 	if err := c.open(granted); err != nil {
 		go c.ended(err)
 		return

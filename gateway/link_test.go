@@ -182,4 +182,3 @@ func TestScenariosOverLinks(t *testing.T) {
 		})
 	}
 }
-
