@@ -204,7 +204,6 @@ type till struct {
 	face    string
 	acks    bool
 	mute    bool // does not answer pings
-	pingErr error
 	version string
 	sess    *gateway.Session
 
@@ -212,6 +211,7 @@ type till struct {
 	got     []string
 	methods map[int]string // by id
 	shut    string
+	pingErr error // of each ping
 }
 
 func (c *till) Send(m []byte) error {
@@ -229,8 +229,11 @@ func (c *till) Close(code int, reason string) error {
 }
 
 func (c *till) Ping(answered func()) error {
-	if c.pingErr != nil {
-		return c.pingErr
+	c.mu.Lock()
+	err := c.pingErr
+	c.mu.Unlock()
+	if err != nil {
+		return err
 	}
 	if !c.mute {
 		go answered() // its pong comes later, on the goroutine that reads

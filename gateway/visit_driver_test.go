@@ -451,6 +451,12 @@ func (s *shop) limits(limits map[string]time.Duration) {
 	}
 }
 
+func (c *till) refusePings(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pingErr = err
+}
+
 // TestLines has tills come, go and answer in ways that the outbox and the
 // questions must live through.
 func TestLines(t *testing.T) {
@@ -486,11 +492,11 @@ func TestLines(t *testing.T) {
 		}},
 		{"no ping is to be had for a while", func(d *diner, a *till) {
 			d.locks(a, "v1", 1)
-			a.pingErr = errors.New("too many")
+			a.refusePings(errors.New("too many"))
 			d.w.say(terminal.VisitLeft{Visit: "v1"})
 			d.gets(a, unlocked)
 			sleep(5 * time.Second)
-			a.pingErr = nil
+			a.refusePings(nil)
 			sleep(time.Second)
 			d.gets(a) // it is not sent twice
 			if got := d.visitState("v1"); !got.Done() {
