@@ -75,6 +75,8 @@ func duplicateOf(t txn.Transaction) txn.Outcome {
 		switch {
 		case o.Result == txn.TimedOut:
 			b.Text("OUTCOME NOT KNOWN")
+		case t.Truth() != nil: // the terminal made no receipt
+			b.Text(string(o.Result))
 		case t.Resolution != nil:
 			b.Text("RECORDED BY HAND: " + string(o.Result))
 		default:

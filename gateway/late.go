@@ -63,8 +63,12 @@ func (g *Gateway) keepOutcome(ctx context.Context, a *actor, id txn.RequestID, o
 	if err != nil {
 		return nil // it says nothing new
 	}
-	g.log.Error("a terminal contradicts what was recorded", "tid", a.tid, "request", id, "said", o.Result)
-	g.metrics.conflicts.Inc()
+	if next.Disputed() {
+		g.log.Error("a terminal contradicts what was recorded", "tid", a.tid, "request", id, "said", o.Result)
+		g.metrics.conflicts.Inc()
+	} else {
+		g.log.Info("a terminal confirms what was recorded by hand", "tid", a.tid, "request", id, "said", o.Result)
+	}
 	l := ledger{store: g.store, stream: id, count: len(records)}
 	return l.commit(ctx, journal.TxnHead(next), txnRecord(e))
 }

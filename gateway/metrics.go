@@ -20,6 +20,7 @@ type Metrics struct {
 	late              prometheus.Counter
 	conflicts         prometheus.Counter
 	orphans           prometheus.Counter
+	resolved          prometheus.Counter
 	stateSeconds      *prometheus.HistogramVec
 	takeovers         prometheus.Counter
 	takeoverLoops     prometheus.Counter
@@ -50,6 +51,7 @@ func NewMetrics() *Metrics {
 		late:              counter("late_outcomes_total", "Outcomes that came after TIMED_OUT had been told."),
 		conflicts:         counter("conflicting_outcomes_total", "Outcomes that contradict what was recorded before."),
 		orphans:           counter("orphan_outcomes_total", "Outcomes of requests that are not known here."),
+		resolved:          counter("resolved_by_hand_total", "Requests and payments of which an operator said what became of them."),
 		stateSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "tillwire", Name: "state_seconds", Help: "Time that transactions of this process spent in a state, by state.",
 			Buckets: []float64{0.01, 0.1, 1, 5, 10, 20, 40, 80, 120, 200, 300},
@@ -68,6 +70,7 @@ func NewMetrics() *Metrics {
 
 func (m *Metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
+		m.resolved,
 		m.sessions, m.requests, m.faults, m.outcomes, m.queries, m.deviations, m.signatureTimeouts,
 		m.late, m.conflicts, m.orphans, m.stateSeconds, m.takeovers, m.takeoverLoops, m.delivered, m.visits, m.runningGauge,
 	}

@@ -32,31 +32,22 @@ func (g *Gateway) Resend(ctx context.Context, stream journal.Stream, n int, by, 
 	if a == nil {
 		a = g.newActor(s, h.TID)
 	}
-	type answer struct {
-		count int
-		err   error
-	}
-	done := make(chan answer, 1)
-	a.do(func() {
-		var ans answer
+	resent := 0
+	err = a.ordered(ctx, func() (err error) {
 		switch h.Kind {
 		case journal.ReportStream:
-			ans.count, ans.err = a.resendReport(stream, n, by, reason)
+			resent, err = a.resendReport(stream, n, by, reason)
 		case journal.VisitStream:
-			ans.count, ans.err = a.resendVisit(table.VisitID(stream), n, by, reason)
+			resent, err = a.resendVisit(table.VisitID(stream), n, by, reason)
 		case journal.TransactionStream, journal.OrphanStream:
-			ans.err = ErrNothingToResend
+			err = ErrNothingToResend
 		}
-		done <- ans
+		return err
 	})
-	select {
-	case ans := <-done:
-		return ans.count, ans.err
-	case <-g.ctx.Done():
-		return 0, errClosed
-	case <-ctx.Done():
-		return 0, ctx.Err()
+	if err != nil {
+		return 0, err // resent may be written still
 	}
+	return resent, nil
 }
 
 // Requeue is Resend for a journal that no gateway runs on: it is only recorded,

@@ -637,31 +637,10 @@ func (t *transaction) end(e txn.Event, f *fault) {
 		e = ev
 	default: // it bears its time
 	}
-	next, err := txn.Apply(t.txn, e)
+	next, records, fresh, err := t.closing(e)
 	if err != nil {
 		t.a.g.log.Warn("event refused", "error", err)
 		return
-	}
-	if t.cancelling {
-		t.settleCancel(resultOf(next))
-		if next, err = txn.Apply(t.txn, e); err != nil {
-			t.a.g.log.Warn("event refused", "error", err)
-			return
-		}
-	}
-	records := []journal.Record{txnRecord(e)}
-	fresh := next.Told == txn.ToldNothing
-	if fresh {
-		fin := txn.Notified{Value: txn.TransactionFinished, At: now}
-		answer := txn.Answered{Told: t.toldFor(next), At: now}
-		if answer.Told == txn.ToldResult {
-			records = append(records, txnRecord(fin))
-		}
-		if next, err = txn.Apply(next, answer); err != nil {
-			t.a.g.log.Error("event refused", "error", err)
-			return
-		}
-		records = append(records, txnRecord(answer))
 	}
 	if err := t.led.commit(t.a.g.ctx, journal.TxnHead(next), records...); err != nil {
 		t.failures++
@@ -678,6 +657,32 @@ func (t *transaction) end(e txn.Event, f *fault) {
 	}
 	t.become(next)
 	t.finish(fresh, f)
+}
+
+// closing returns the transaction as it stands after e, its end, and what the
+// till is told, with the records of both. Fresh says that the till has yet to be
+// told.
+func (t *transaction) closing(e txn.Event) (next txn.Transaction, records []journal.Record, fresh bool, err error) {
+	if next, err = txn.Apply(t.txn, e); err != nil {
+		return next, nil, false, err
+	}
+	if t.cancelling {
+		t.settleCancel(resultOf(next))
+		if next, err = txn.Apply(t.txn, e); err != nil {
+			return next, nil, false, err
+		}
+	}
+	records = []journal.Record{txnRecord(e)}
+	if next.Told != txn.ToldNothing {
+		return next, records, false, nil
+	}
+	now := time.Now().UTC()
+	answer := txn.Answered{Told: t.toldFor(next), At: now}
+	if answer.Told == txn.ToldResult {
+		records = append(records, txnRecord(txn.Notified{Value: txn.TransactionFinished, At: now}))
+	}
+	next, err = txn.Apply(next, answer)
+	return next, append(records, txnRecord(answer)), true, err
 }
 
 // finish does what follows once the end is on disk. With fresh the till has yet

@@ -270,7 +270,7 @@ func EncodeTable(e table.Event, at time.Time) Record {
 	case table.PaymentNotTaken:
 		return encode(kindPaymentNotTaken, at, paymentNotTakenForm{e.Payment, own(e.At, at)})
 	case table.PaymentResolved:
-		return encode(kindPaymentResolved, at, paymentResolvedForm{e.Payment, e.Taken, formReceipt(e.Receipt), e.By, own(e.At, at)})
+		return encode(kindPaymentResolved, at, paymentResolvedForm{e.Payment, e.Taken, formReceipt(e.Receipt), e.By, masked(e.Reason), own(e.At, at)})
 	case table.Left:
 		return encode(kindLeft, at, whyForm{masked(e.Why), own(e.At, at)})
 	case table.TerminalLost:
@@ -326,7 +326,7 @@ func DecodeTable(r Record) (table.Event, error) {
 		return table.PaymentNotTaken{Payment: f.Payment, At: when(f.At, r.At)}, err
 	case kindPaymentResolved:
 		f, err := decode[paymentResolvedForm](r)
-		return table.PaymentResolved{Payment: f.Payment, Taken: f.Taken, Receipt: f.Receipt.receipt(), By: f.By, At: when(f.At, r.At)}, err
+		return table.PaymentResolved{Payment: f.Payment, Taken: f.Taken, Receipt: f.Receipt.receipt(), By: f.By, Reason: masked(f.Reason), At: when(f.At, r.At)}, err
 	case kindLeft:
 		why, at, err := decodeWhy(r)
 		return table.Left{Why: why, At: at}, err

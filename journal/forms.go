@@ -268,6 +268,7 @@ type paymentResolvedForm struct {
 	Taken   bool            `json:"taken"`
 	Receipt receiptForm     `json:"receipt,omitzero"`
 	By      string          `json:"by"`
+	Reason  string          `json:"reason,omitzero"`
 	At      *time.Time      `json:"at,omitempty"`
 }
 

@@ -79,6 +79,7 @@ type (
 		Taken   bool
 		Receipt Receipt // when taken: the amounts at least, no more than was asked
 		By      string
+		Reason  string // in the operator's words
 		At      time.Time
 	}
 	// Left: the waiter is done, or the visit was brought to its end.
@@ -231,15 +232,15 @@ func (v Visit) take(e PaymentTaken) (Visit, error) {
 	}
 	same := p.Receipt.amounts() == e.Receipt.amounts()
 	switch {
-	case e.Payment == "" || !e.Receipt.moved():
+	case e.Payment == "" || !e.Receipt.Moved():
 		return v, &IllegalMove{v.ID, v.State, e}
 	case p.State != Taken: // open, thought not taken, or not announced
 		if p.State == NotTaken {
-			p.Conflict = &Word{By: p.By}
+			p.Conflict = &Word{By: p.By, Reason: p.Reason}
 		}
-		p.State, p.Receipt, p.By = Taken, e.Receipt, ""
+		p.State, p.Receipt, p.By, p.Reason = Taken, e.Receipt, "", ""
 	case p.By != "" && same: // an operator was right; the terminal knows more
-		p.Receipt, p.By = e.Receipt, ""
+		p.Receipt, p.By, p.Reason = e.Receipt, "", ""
 	case p.Conflict == nil && !same:
 		p.Conflict = &Word{Taken: true, Receipt: e.Receipt}
 	default:
@@ -274,9 +275,9 @@ func (v Visit) resolve(e PaymentResolved) (Visit, error) {
 		return v, &IllegalMove{v.ID, v.State, e}
 	}
 	p := v.Payments[i]
-	p.State, p.By = NotTaken, e.By
+	p.State, p.By, p.Reason = NotTaken, e.By, e.Reason
 	if e.Taken {
-		if !e.Receipt.moved() || e.Receipt.Paid > p.Asked {
+		if !e.Receipt.Moved() || e.Receipt.Paid > p.Asked {
 			return v, &IllegalMove{v.ID, v.State, e}
 		}
 		p.State, p.Receipt = Taken, e.Receipt

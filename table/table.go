@@ -74,8 +74,8 @@ type Payment struct {
 	Receipt Receipt
 	// Queued says that a transactionResponse with it is in the outbox.
 	Queued bool
-	// By says who resolved it when it was not the terminal.
-	By string
+	// By says who resolved it when it was not the terminal, and Reason why.
+	By, Reason string
 	// Conflict is the word that does not count, where two words on the payment
 	// differ: money that moved counts over none that did, and else the first
 	// word, for the till may have been told. It is for people to look at.
@@ -87,6 +87,7 @@ type Word struct {
 	Taken   bool
 	Receipt Receipt // when taken
 	By      string  // empty for the terminal
+	Reason  string  // of who said it by hand
 }
 
 // A Receipt is what a terminal tells of a payment that took money (the
@@ -115,8 +116,8 @@ type Receipt struct {
 // amounts gives r without what does not change money.
 func (r Receipt) amounts() [3]money.Minor { return [...]money.Minor{r.Paid, r.Cashback, r.Gratuity} }
 
-// moved reports whether r can be the receipt of a payment that took money.
-func (r Receipt) moved() bool {
+// Moved reports whether r can be the receipt of a payment that took money.
+func (r Receipt) Moved() bool {
 	return min(r.Paid, r.Cashback, r.Gratuity) >= 0 && max(r.Paid, r.Cashback, r.Gratuity) > 0
 }
 

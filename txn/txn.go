@@ -270,6 +270,20 @@ func (t Transaction) Late() bool { return t.State == Finished && t.Told == ToldT
 // Uncorrected reports whether a truth that came late has yet to reach a till.
 func (t Transaction) Uncorrected() bool { return t.Late() && !t.Corrected }
 
+// Disputed reports whether two words on what became of it differ, so that a
+// person has to look. A terminal that confirms what an operator had said by hand
+// is heard, and disputes nothing.
+func (t Transaction) Disputed() bool {
+	o := t.Conflict
+	if o == nil || t.Resolution == nil || t.Outcome != nil || t.NotRun != "" {
+		return o != nil
+	}
+	if t.Resolution.Result != Successful || o.Result != Successful {
+		return t.Resolution.Result == Successful || o.Result == Successful
+	}
+	return o.Type != t.Request.Type || o.Total() != t.Request.Total()
+}
+
 // Truth is the outcome to believe: the terminal's word, also where an operator
 // had said otherwise before, or the terminal itself that it did not run. Of two
 // words that differ the first stands. It is nil while there is none.

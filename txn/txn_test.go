@@ -370,3 +370,33 @@ func TestRequestTypesAreResultTypes(t *testing.T) {
 		}
 	}
 }
+
+// TestDisputed: a terminal that confirms an operator's word disputes nothing.
+func TestDisputed(t *testing.T) {
+	request := txn.Request{Type: txn.Sale, Currency: money.GBP, Amount: 1250, Cashback: 500}
+	said := func(kind txn.Type, r txn.Result, total money.Minor) *txn.Outcome {
+		return &txn.Outcome{Type: kind, Result: r, Currency: money.GBP, Base: total}
+	}
+	byHand := func(r txn.Result) *txn.Resolution { return &txn.Resolution{Result: r, By: "anna"} }
+	for name, c := range map[string]struct {
+		t    txn.Transaction
+		want bool
+	}{
+		"one word":                 {txn.Transaction{Outcome: said(txn.Sale, txn.Successful, 1750)}, false},
+		"by hand only":             {txn.Transaction{Resolution: byHand(txn.Successful)}, false},
+		"two of the terminal's":    {txn.Transaction{Outcome: said(txn.Sale, txn.Declined, 1750), Conflict: said(txn.Sale, txn.Void, 1750)}, true},
+		"it had not run":           {txn.Transaction{NotRun: txn.WasBusy, Conflict: said(txn.Sale, txn.Declined, 1750)}, true},
+		"taken, confirmed":         {txn.Transaction{Resolution: byHand(txn.Successful), Conflict: said(txn.Sale, txn.Successful, 1750)}, false},
+		"taken, with a gratuity":   {txn.Transaction{Resolution: byHand(txn.Successful), Conflict: said(txn.Sale, txn.Successful, 1850)}, true},
+		"taken, and given back":    {txn.Transaction{Resolution: byHand(txn.Successful), Conflict: said(txn.SaleReversal, txn.Successful, 1750)}, true},
+		"taken, denied":            {txn.Transaction{Resolution: byHand(txn.Successful), Conflict: said(txn.Sale, txn.Declined, 1750)}, true},
+		"not taken, confirmed":     {txn.Transaction{Resolution: byHand(txn.Unsuccessful), Conflict: said(txn.Sale, txn.Declined, 1750)}, false},
+		"not taken, contradicted":  {txn.Transaction{Resolution: byHand(txn.Unsuccessful), Conflict: said(txn.Sale, txn.Successful, 1750)}, true},
+		"not taken, void and less": {txn.Transaction{Resolution: byHand(txn.Unsuccessful), Conflict: said(txn.Sale, txn.Void, 1)}, false},
+	} {
+		c.t.Request = request
+		if got := c.t.Disputed(); got != c.want {
+			t.Errorf("%s: disputed %t, want %t", name, got, c.want)
+		}
+	}
+}

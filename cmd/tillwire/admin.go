@@ -24,12 +24,13 @@ import (
 // is carried out by the gateway that owns the folder, or, while none does, by
 // the command itself: the same code in either place.
 type order struct {
-	AddSite   *siteOrder   `json:"addSite,omitzero"`
-	SetSite   *siteOrder   `json:"setSite,omitzero"`
-	AddKey    *keyOrder    `json:"addKey,omitzero"`
-	RevokeKey string       `json:"revokeKey,omitzero"` // the key's public id
-	Rebuild   bool         `json:"rebuild,omitzero"`
-	Resend    *resendOrder `json:"resend,omitzero"`
+	AddSite   *siteOrder    `json:"addSite,omitzero"`
+	SetSite   *siteOrder    `json:"setSite,omitzero"`
+	AddKey    *keyOrder     `json:"addKey,omitzero"`
+	RevokeKey string        `json:"revokeKey,omitzero"` // the key's public id
+	Rebuild   bool          `json:"rebuild,omitzero"`
+	Resend    *resendOrder  `json:"resend,omitzero"`
+	Resolve   *resolveOrder `json:"resolve,omitzero"`
 }
 
 // A siteOrder names a site and what is to be so about it; nil leaves it alone.
@@ -71,8 +72,9 @@ type result struct {
 	Key    *keyView  `json:"key,omitzero"`
 	Secret string    `json:"secret,omitzero"` // of a new key, shown this once
 
-	Rebuilt int         `json:"rebuilt,omitzero"` // how many requests were rebuilt
-	Resent  *resentView `json:"resent,omitzero"`
+	Rebuilt  int         `json:"rebuilt,omitzero"` // how many requests were rebuilt
+	Resent   *resentView `json:"resent,omitzero"`
+	Resolved bool        `json:"resolved,omitzero"`
 }
 
 // change returns the site as the order wants it.
@@ -145,6 +147,8 @@ func (o order) carryOut(ctx context.Context, store journal.Store, g *gateway.Gat
 		return result{Rebuilt: n}, err
 	case o.Resend != nil:
 		return o.Resend.carryOut(ctx, store, g)
+	case o.Resolve != nil:
+		return o.Resolve.carryOut(ctx, store, g)
 	}
 	return result{}, errors.New("an order without anything to do")
 }

@@ -25,6 +25,8 @@ type historyCmd struct {
 	List       historyListCmd       `cmd:"" help:"List transactions, reports and visits to tables, newest first."`
 	Show       historyShowCmd       `cmd:"" help:"Show the whole life of one: each record, what was told, what is true, the receipts."`
 	Unresolved historyUnresolvedCmd `cmd:"" help:"List those of which nobody knows yet what became of them."`
+	Resolve    historyResolveCmd    `cmd:"" help:"Say by hand what became of one of which no terminal tells."`
+	Orphans    historyOrphansCmd    `cmd:"" help:"List what terminals told of requests that are not known here."`
 	Outbox     historyOutboxCmd     `cmd:"" help:"List what waits for Pay-At-Table tills, and why."`
 	Resend     historyResendCmd     `cmd:"" help:"Have a Pay-At-Table till sent anew what it lost after it had it."`
 	Verify     historyVerifyCmd     `cmd:"" help:"Read everything and check that nothing was altered or cut off."`
@@ -98,9 +100,12 @@ type historyUnresolvedCmd struct {
 
 // Help is shown with the command's own help.
 func (historyUnresolvedCmd) Help() string {
-	return `Example:
+	return `It says how long nobody has known, and why. The terminal is asked again and again,
+at least once a minute while it is connected. Once it is certain otherwise what
+became of the money, say so by hand:
 
-    tillwire history unresolved --json`
+    tillwire history unresolved --json
+    tillwire history resolve rABCDEFGHIJKLMNOPQRSTUVWXYZ --result successful --reason "slip 0012 is in the drawer"`
 }
 
 // Run lists what is unresolved.
@@ -129,6 +134,14 @@ func (f historyFilter) list(s streams, d dataFlags, unresolved bool) error {
 		entries, err := entriesOf(ctx, store, heads)
 		if err != nil {
 			return err
+		}
+		if unresolved {
+			if err := addDoubts(ctx, store, entries); err != nil {
+				return err
+			}
+		}
+		if !f.JSON && unresolved {
+			return printDoubts(s.out, entries, time.Now())
 		}
 		if !f.JSON {
 			return printEntries(s.out, entries)
@@ -194,27 +207,82 @@ func isUnknown(ctx context.Context, store journal.Store, h journal.Head, running
 type entry struct {
 	journal.Head
 	visit *visitView // nil for others
+	note  note
+	doubt *doubtView // set where the list is of what is unresolved
+}
+
+// A note is what people should see at once of a truth.
+type note string
+
+// The notes.
+const (
+	byHand   note = "byHand"   // an operator said so, and no terminal
+	disputed note = "conflict" // two words differ
+)
+
+// aside is a note behind what is true.
+func (n note) aside() string {
+	switch n {
+	case byHand:
+		return " (by hand)"
+	case disputed:
+		return " (conflict)"
+	}
+	return ""
 }
 
 func entriesOf(ctx context.Context, store journal.Journal, heads []journal.Head) ([]entry, error) {
 	out := make([]entry, len(heads))
 	for i, h := range heads {
 		out[i].Head = h
-		if h.Kind != journal.VisitStream {
-			continue
+		switch {
+		case h.Kind == journal.TransactionStream && h.State == string(txn.Finished):
+			records, err := store.Records(ctx, h.Stream)
+			if err != nil {
+				return nil, err
+			}
+			t, err := journal.ReplayTxn(records)
+			if err != nil {
+				return nil, fmt.Errorf("request %s: %w", h.Stream, err)
+			}
+			out[i].note = noteOf(t)
+		case h.Kind == journal.VisitStream:
+			v, err := visitOf(ctx, store, h)
+			if err != nil {
+				return nil, fmt.Errorf("visit %s: %w", h.Stream, err)
+			}
+			out[i].visit, out[i].note = viewVisit(v), noteOfVisit(v)
 		}
-		v, err := visitOf(ctx, store, h)
-		if err != nil {
-			return nil, fmt.Errorf("visit %s: %w", h.Stream, err)
-		}
-		out[i].visit = viewVisit(v)
 	}
 	return out, nil
 }
 
+func noteOf(t txn.Transaction) note {
+	switch {
+	case t.Disputed():
+		return disputed
+	case t.Resolution != nil && t.Truth() == nil:
+		return byHand
+	}
+	return ""
+}
+
+func noteOfVisit(v table.Visit) note {
+	out := note("")
+	for _, p := range v.Payments {
+		if p.Conflict != nil {
+			return disputed
+		}
+		if p.By != "" {
+			out = byHand
+		}
+	}
+	return out
+}
+
 func (e entry) view() headView {
 	v := viewHead(e.Head)
-	v.Visit = e.visit
+	v.Visit, v.Note, v.Doubt = e.visit, e.note, e.doubt
 	return v
 }
 
@@ -235,7 +303,9 @@ type headView struct {
 	Dispatched time.Time          `json:"dispatched,omitzero"`
 	Ended      time.Time          `json:"ended,omitzero"`
 	Records    int                `json:"records"`
+	Note       note               `json:"note,omitzero"`
 	Visit      *visitView         `json:"visit,omitzero"`
+	Doubt      *doubtView         `json:"unresolved,omitzero"`
 }
 
 func viewHead(h journal.Head) headView {
@@ -248,20 +318,32 @@ func viewHead(h journal.Head) headView {
 
 func printEntries(out io.Writer, entries []entry) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ACCEPTED\tSITE\tTID\tTYPE\tAMOUNT\tSTATE\tTRUE\tTOLD\tID")
+	fmt.Fprintln(w, entryColumns)
 	for _, h := range entries {
-		amount := "-"
-		if h.Currency != "" {
-			amount = money.Amount{Minor: money.Minor(h.Minor), Currency: money.Currency(h.Currency)}.String()
-		}
-		what, truth, told := h.Type, trueWord(h.Head), orDash(h.Told)
-		if v := h.visit; v != nil {
-			what, truth, told = strings.TrimSpace(h.Type+" "+string(v.Table)), v.truth(h.Head), v.told(h.Head)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			clock(h.AcceptedAt), h.Site, h.TID, what, amount, h.State, truth, told, h.Stream)
+		fmt.Fprintln(w, h.row())
 	}
 	return w.Flush()
+}
+
+const entryColumns = "ACCEPTED\tSITE\tTID\tTYPE\tAMOUNT\tSTATE\tTRUE\tTOLD\tID"
+
+// row is a line of a list, its columns parted by tabs.
+func (h entry) row() string {
+	what, truth, told := h.Type, trueWord(h.Head), orDash(h.Told)
+	if v := h.visit; v != nil {
+		what, truth, told = strings.TrimSpace(h.Type+" "+string(v.Table)), v.truth(h.Head), v.told(h.Head)
+	}
+	return strings.Join([]string{
+		clock(h.AcceptedAt), string(h.Site), string(h.TID), what, amountOf(h.Head), h.State, truth + h.note.aside(), told, string(h.Stream),
+	}, "\t")
+}
+
+// amountOf is what was asked, or was due at a table.
+func amountOf(h journal.Head) string {
+	if h.Currency == "" {
+		return "-"
+	}
+	return money.Amount{Minor: money.Minor(h.Minor), Currency: money.Currency(h.Currency)}.String()
 }
 
 // trueWord says what is true of a stream.
@@ -412,8 +494,11 @@ func showTransaction(out io.Writer, t txn.Transaction) error {
 	if r := t.Resolution; r != nil {
 		fmt.Fprintf(out, "resolved %s, by %s: %s\n", r.Result, r.By, r.Reason)
 	}
-	if t.Conflict != nil {
+	switch {
+	case t.Disputed():
 		fmt.Fprintf(out, "conflict the terminal also said %s, %s\n", t.Conflict.Result, money.Amount{Minor: t.Conflict.Total(), Currency: t.Conflict.Currency})
+	case t.Conflict != nil:
+		fmt.Fprintln(out, "confirmed by the terminal afterwards")
 	}
 	if truth := t.Truth(); truth != nil {
 		printCopies(out, truth.Receipts)
@@ -509,7 +594,7 @@ func tellTxn(e txn.Event) string {
 	case txn.Resolved:
 		return fmt.Sprintf("%s, by %s: %s", e.Resolution.Result, e.Resolution.By, e.Resolution.Reason)
 	case txn.Contradicted:
-		return fmt.Sprintf("the terminal says something else: %s", e.Outcome.Result)
+		return fmt.Sprintf("the terminal says after the end: %s", e.Outcome.Result)
 	case txn.Corrected:
 		if e.Lapsed {
 			return "no till asked for the truth in time; it is not pushed any more"

@@ -151,12 +151,12 @@ func paymentWord(s table.PaymentState) string {
 func paymentNote(p table.Payment, amount func(money.Minor) string) string {
 	var notes []string
 	if p.By != "" {
-		notes = append(notes, "by the word of "+p.By)
+		notes = append(notes, "by the word of "+p.By+because(p.Reason))
 	}
 	if c := p.Conflict; c != nil {
 		who := "the terminal"
 		if c.By != "" {
-			who = c.By
+			who = c.By + because(c.Reason) + ","
 		}
 		said := "nothing was taken"
 		if c.Taken {
@@ -229,9 +229,9 @@ func tellTable(e table.Event) string {
 		return fmt.Sprintf("payment %s took nothing", e.Payment)
 	case table.PaymentResolved:
 		if e.Taken {
-			return fmt.Sprintf("payment %s took %s, by the word of %s", e.Payment, taken(e.Receipt), e.By)
+			return fmt.Sprintf("payment %s took %s, by the word of %s", e.Payment, taken(e.Receipt), e.By) + because(e.Reason)
 		}
-		return fmt.Sprintf("payment %s took nothing, by the word of %s", e.Payment, e.By)
+		return fmt.Sprintf("payment %s took nothing, by the word of %s", e.Payment, e.By) + because(e.Reason)
 	case table.Left:
 		return "the visit ends: " + e.Why
 	case table.TerminalLost:
