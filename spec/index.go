@@ -31,6 +31,7 @@ type Index struct {
 	formats       []ReceiptFormat
 	lines         []ReceiptLine
 	virtual       VirtualTerminals
+	scenarios     Scenarios
 	checklist     []ChecklistLine
 }
 
@@ -66,6 +67,7 @@ func Load(fsys fs.FS) (*Index, error) {
 		"results.json":           &x.results,
 		"receipts.json":          &receipts,
 		"virtual-terminals.json": &x.virtual,
+		"scenarios.json":         &x.scenarios,
 		"checklist.json":         &x.checklist,
 	} {
 		if err := read(fsys, file, into); err != nil {

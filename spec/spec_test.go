@@ -54,7 +54,7 @@ func TestNothingMissingNothingOrphaned(t *testing.T) {
 	}
 	want := []string{
 		"messages.json", "errors.json", "notifications.json", "timers.json",
-		"results.json", "receipts.json", "virtual-terminals.json", "checklist.json",
+		"results.json", "receipts.json", "virtual-terminals.json", "scenarios.json", "checklist.json",
 		"states/transaction.json", "states/report.json", "states/visit.json",
 	}
 	for dir, names := range published {
