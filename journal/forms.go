@@ -335,11 +335,11 @@ func utc(t time.Time) time.Time {
 
 // own returns what a form keeps of an event's time: nothing when it is the record's.
 func own(event, record time.Time) *time.Time {
-	event = utc(event)
-	if event.Equal(record) {
+	if utc(event).Equal(record) {
 		return nil
 	}
-	return &event
+	kept := utc(event)
+	return &kept
 }
 
 // when is own read back.

@@ -2,6 +2,7 @@ package jsonrpc
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -24,6 +25,7 @@ func AppendNotification(dst []byte, method string, params any) ([]byte, error) {
 }
 
 func appendCall(dst []byte, id ID, method string, params any) ([]byte, error) {
+	dst = room(dst, len(method), params)
 	b, err := jsontext.AppendQuote(append(head(dst, id), `,"method":`...), method)
 	if err != nil {
 		return dst, fmt.Errorf("method: %w", err)
@@ -38,6 +40,7 @@ func appendCall(dst []byte, id ID, method string, params any) ([]byte, error) {
 
 // AppendResult appends a response with a result.
 func AppendResult(dst []byte, id ID, result any) ([]byte, error) {
+	dst = room(dst, 0, result)
 	b, err := appendValue(append(head(dst, id), `,"result":`...), result)
 	if err != nil {
 		return dst, fmt.Errorf("result: %w", err)
@@ -52,6 +55,12 @@ func AppendError(dst []byte, id ID, e *Error) ([]byte, error) {
 		return dst, fmt.Errorf("error: %w", err)
 	}
 	return append(b, '}'), nil
+}
+
+// room has dst hold a message with the value without growing again.
+func room(dst []byte, method int, value any) []byte {
+	raw, _ := value.(jsontext.Value)
+	return slices.Grow(dst, len(`{"jsonrpc":"2.0","id":999999,"method":"","params":}`)+method+len(raw))
 }
 
 func head(dst []byte, id ID) []byte {

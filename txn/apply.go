@@ -269,10 +269,12 @@ func (t Transaction) move(e Event, to State, change func(*Transaction), from ...
 		return t, &IllegalMove{t.ID, t.State, e}
 	}
 	t.State = to
-	if change != nil {
-		change(&t)
+	if change == nil {
+		return t, nil
 	}
-	return t, nil
+	changed := t // apart, so that a move that changes nothing else takes no memory
+	change(&changed)
+	return changed, nil
 }
 
 // stay is move without a change of state.
