@@ -11,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/go-json-experiment/json"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tillwire/tillwire/gateway"
 	"github.com/tillwire/tillwire/journal"
@@ -27,6 +28,8 @@ type real struct {
 	store   *memory.Store
 	gateway *gateway.Gateway
 	keys    map[string]journal.Key
+
+	gatewayLog *record
 }
 
 func openReal(t *testing.T, limits gateway.Limits) *real {
@@ -47,15 +50,18 @@ func openReal(t *testing.T, limits gateway.Limits) *real {
 		t.Fatal(err)
 	}
 	log := &record{}
+	r.gatewayLog = log
+	metrics, page := gateway.NewMetrics(), prometheus.NewRegistry()
+	page.MustRegister(metrics)
 	var err error
-	if r.gateway, err = gateway.New(ctx, gateway.Config{Store: r.store, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), Limits: limits}); err != nil {
+	if r.gateway, err = gateway.New(ctx, gateway.Config{Store: r.store, Metrics: metrics, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), Limits: limits}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.gateway.Recover(ctx); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.gateway.Close)
-	r.stage = open(t, Config{Gateway: r.gateway})
+	r.stage = open(t, Config{Gateway: r.gateway, Gatherer: page})
 	t.Cleanup(func() {
 		r.stop()
 		for range r.done {
