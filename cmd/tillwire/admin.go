@@ -24,13 +24,15 @@ import (
 // is carried out by the gateway that owns the folder, or, while none does, by
 // the command itself: the same code in either place.
 type order struct {
-	AddSite   *siteOrder    `json:"addSite,omitzero"`
-	SetSite   *siteOrder    `json:"setSite,omitzero"`
-	AddKey    *keyOrder     `json:"addKey,omitzero"`
-	RevokeKey string        `json:"revokeKey,omitzero"` // the key's public id
-	Rebuild   bool          `json:"rebuild,omitzero"`
-	Resend    *resendOrder  `json:"resend,omitzero"`
-	Resolve   *resolveOrder `json:"resolve,omitzero"`
+	AddSite   *siteOrder      `json:"addSite,omitzero"`
+	SetSite   *siteOrder      `json:"setSite,omitzero"`
+	AddKey    *keyOrder       `json:"addKey,omitzero"`
+	RevokeKey string          `json:"revokeKey,omitzero"` // the key's public id
+	Rebuild   bool            `json:"rebuild,omitzero"`
+	Resend    *resendOrder    `json:"resend,omitzero"`
+	Enrol     *enrolOrder     `json:"enrol,omitzero"`
+	Terminals *terminalsOrder `json:"terminals,omitzero"` // changes nothing
+	Resolve   *resolveOrder   `json:"resolve,omitzero"`
 }
 
 // A siteOrder names a site and what is to be so about it; nil leaves it alone.
@@ -72,9 +74,11 @@ type result struct {
 	Key    *keyView  `json:"key,omitzero"`
 	Secret string    `json:"secret,omitzero"` // of a new key, shown this once
 
-	Rebuilt  int         `json:"rebuilt,omitzero"` // how many requests were rebuilt
-	Resent   *resentView `json:"resent,omitzero"`
-	Resolved bool        `json:"resolved,omitzero"`
+	Rebuilt int         `json:"rebuilt,omitzero"` // how many requests were rebuilt
+	Resent  *resentView `json:"resent,omitzero"`
+
+	Terminals []standingView `json:"terminals,omitzero"`
+	Resolved  bool           `json:"resolved,omitzero"`
 }
 
 // change returns the site as the order wants it.
@@ -149,6 +153,12 @@ func (o order) carryOut(ctx context.Context, store journal.Store, g *gateway.Gat
 		return o.Resend.carryOut(ctx, store, g)
 	case o.Resolve != nil:
 		return o.Resolve.carryOut(ctx, store, g)
+	case o.Enrol != nil:
+		secret, key, err := gateway.EnrolTerminal(ctx, store, o.Enrol.Site, o.Enrol.TID, o.Enrol.Note)
+		return result{Key: viewKey(key), Secret: secret}, err
+	case o.Terminals != nil:
+		list, err := o.Terminals.list(ctx, store, g)
+		return result{Terminals: list}, err
 	}
 	return result{}, errors.New("an order without anything to do")
 }

@@ -111,6 +111,7 @@ type reportView struct {
 
 // A standingView is how a terminal stands.
 type standingView struct {
+	Site      txn.SiteID     `json:"site"`
 	TID       txn.TID        `json:"tid"`
 	Model     string         `json:"model"`
 	Software  string         `json:"software"`
@@ -118,6 +119,7 @@ type standingView struct {
 	Connected bool           `json:"connected"`
 	Busy      bool           `json:"busy"`
 	LastSeen  time.Time      `json:"lastSeen,omitzero"`
+	Keys      []string       `json:"keys,omitzero"` // public ids, of one that is enrolled
 }
 
 // The controls have people do things at simulated terminals. They are for
@@ -230,13 +232,7 @@ func (c *controls) list(w http.ResponseWriter, r *http.Request) {
 		refuseDev(w, http.StatusNotFound, fmt.Sprintf("there is no site %q with simulated terminals", site))
 		return
 	}
-	list := []standingView{}
-	for _, t := range c.gw.Terminals(site) {
-		list = append(list, standingView{
-			TID: t.TID, Model: t.Capabilities.Model, Software: t.Capabilities.Software, Currency: t.Capabilities.Currency,
-			Connected: t.Connected, Busy: t.Busy, LastSeen: t.LastSeen.UTC(),
-		})
-	}
+	list := standing(site, nil, c.gw)
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.MarshalWrite(w, list) // one that is gone needs no answer
 }

@@ -102,7 +102,7 @@ func openHouse(ctx context.Context, cfg houseConfig) (_ *house, err error) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics, gateway.Figures{Gateway: h.gw}, &journalFigures{h.store}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	dc := door.Config{Gateway: h.gw, Log: cfg.Log, Gatherer: registry, TLS: cfg.TLS, BehindProxy: cfg.BehindProxy}
+	dc := door.Config{Gateway: h.gw, Log: cfg.Log, Gatherer: registry, TLS: cfg.TLS, BehindProxy: cfg.BehindProxy, Terminals: dialIn(h.gw, cfg.Log)}
 	if cfg.Controls {
 		h.hands = newControls(h.gw, h.sims)
 		dc.Dev = h.hands

@@ -20,6 +20,7 @@ type keyCmd struct {
 // Help is shown with the command's own help.
 func (keyCmd) Help() string {
 	return `A key opens one site to its tills. Revoking one stops no transaction that runs.
+The keys of terminals are made by tillwire terminals enrol.
 
     tillwire key add shop --note "till 3"
     tillwire key list
@@ -124,6 +125,9 @@ func (c keyListCmd) Run(s streams) error {
 			if len(v.Faces) > 0 {
 				faces = strings.Join(v.Faces, ",")
 			}
+			if v.TID != "" {
+				faces += " " + string(v.TID)
+			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", v.ID, v.Site, faces, state, clock(v.Created), orDash(v.Note))
 		}
 		return w.Flush()
@@ -134,14 +138,15 @@ func (c keyListCmd) Run(s streams) error {
 type keyView struct {
 	ID      string     `json:"id"`
 	Site    txn.SiteID `json:"site"`
-	Faces   []string   `json:"faces"` // empty is all
+	Faces   []string   `json:"faces"`        // empty is all that tills have
+	TID     txn.TID    `json:"tid,omitzero"` // of the terminal that it is for
 	Note    string     `json:"note"`
 	Created time.Time  `json:"created"`
 	Revoked time.Time  `json:"revoked,omitzero"`
 }
 
 func viewKey(k journal.Key) *keyView {
-	return &keyView{ID: k.ID, Site: k.Site, Faces: k.Faces, Note: k.Note, Created: k.Created.UTC(), Revoked: k.Revoked.UTC()}
+	return &keyView{ID: k.ID, Site: k.Site, Faces: k.Faces, TID: k.TID, Note: k.Note, Created: k.Created.UTC(), Revoked: k.Revoked.UTC()}
 }
 
 // clock writes a time as people of this machine read it.

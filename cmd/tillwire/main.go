@@ -34,7 +34,8 @@ type cli struct {
 	Site      siteCmd      `cmd:"" help:"Add, list and change sites."`
 	Key       keyCmd       `cmd:"" help:"Add, list and revoke the keys that open a site to a till."`
 	History   historyCmd   `cmd:"" help:"Look at what was asked and what became of it, and check that the record is whole."`
-	Terminals terminalsCmd `cmd:"" help:"Be the people at the simulated terminals of a gateway that runs with --dev."`
+	Terminal  terminalCmd  `cmd:"" help:"Be a card machine in another place: a simulated one, in this process."`
+	Terminals terminalsCmd `cmd:"" help:"Enrol and list terminals; be the people at the simulated ones of a gateway that runs with --dev."`
 	Bench     benchCmd     `cmd:"" help:"Measure what the gateway costs on this machine, as ratios."`
 	Version   versionCmd   `cmd:"" help:"Print version, commit, Go and spec versions."`
 }

@@ -30,6 +30,7 @@ import (
 )
 
 type terminalsCmd struct {
+	Enrol  terminalsEnrolCmd  `cmd:"" help:"Make a key with which a terminal dials in. It is shown this once: only its hash is kept."`
 	List   terminalsListCmd   `cmd:"" help:"List the terminals and how each stands."`
 	PAT    terminalsPATCmd    `cmd:"" name:"pat" help:"Be a waiter at a simulated terminal: one visit to a table."`
 	Report terminalsReportCmd `cmd:"" help:"Start a report at a simulated terminal; it goes to the Pay-At-Table till."`
@@ -37,9 +38,11 @@ type terminalsCmd struct {
 
 // Help is shown with the command's own help.
 func (terminalsCmd) Help() string {
-	return `They do what people do at the simulated terminals of a gateway that runs with
---dev on this machine.
+	return `Terminals elsewhere are enrolled, and dial in with the key that they are given.
+The others do what people do at the simulated terminals of a gateway that runs
+with --dev on this machine.
 
+    tillwire terminals enrol shop 10001234 --note "counter 2"
     tillwire terminals list
     tillwire terminals pat --tid VCMDEMOSIP0 --waiter 3 --table 12
     tillwire terminals report end-of-day --tid VCMDEMOSIP0`
@@ -112,65 +115,6 @@ func (c *devClient) ask(ctx context.Context, method string, body any, words ...s
 		err = hint(err, "wait until it is AVAILABLE: tillwire terminals list")
 	}
 	return nil, err
-}
-
-type terminalsListCmd struct {
-	devFlags
-}
-
-// Help is shown with the command's own help.
-func (terminalsListCmd) Help() string {
-	return `Example:
-
-    tillwire terminals list --url http://127.0.0.1:8484`
-}
-
-// Run lists the terminals.
-func (c terminalsListCmd) Run(s streams) error {
-	client, err := c.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), quick)
-	defer cancel()
-	resp, err := client.ask(ctx, http.MethodGet, nil)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	var list []standingView
-	if err := json.UnmarshalRead(resp.Body, &list); err != nil {
-		return err
-	}
-	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	if !c.JSON {
-		fmt.Fprintln(w, "TID\tCURRENCY\tSTATUS\tLAST SEEN\tMODEL\tSOFTWARE")
-	}
-	for _, t := range list {
-		if c.JSON {
-			if err := printJSON(s, t); err != nil {
-				return err
-			}
-			continue
-		}
-		seen := "-"
-		if !t.LastSeen.IsZero() {
-			seen = clock(t.LastSeen)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", t.TID, orDash(string(t.Currency)), t.status(), seen, orDash(t.Model), orDash(t.Software))
-	}
-	return w.Flush()
-}
-
-// status is how a terminal stands, in a word.
-func (t standingView) status() string {
-	switch {
-	case !t.Connected:
-		return "NOT CONNECTED"
-	case t.Busy:
-		return "BUSY"
-	}
-	return "AVAILABLE"
 }
 
 type terminalsPATCmd struct {
