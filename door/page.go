@@ -2,6 +2,7 @@ package door
 
 import (
 	"net/http"
+	pathpkg "path"
 	"strconv"
 	"strings"
 
@@ -22,6 +23,7 @@ Machines find here:
     /readyz                            it takes new requests, or says why not
     /metrics                           figures for Prometheus
     /docs/schemas/<version>/<file>     the messages as JSON Schema, v1 and v0
+    /docs/schemas/extensions/<name>/<version>/<file>   those of an extension
 `
 
 const schemas = "/docs/schemas/"
@@ -65,8 +67,8 @@ func (d *Door) ready(w http.ResponseWriter, _ *http.Request) {
 // fetch them from other origins.
 func (d *Door) schema(w http.ResponseWriter, r *http.Request, path string) {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
-	version, file, _ := strings.Cut(strings.TrimPrefix(path, schemas), "/")
-	raw, ok := spec.Default().Schema(version, file)
+	folder, file := pathpkg.Split(strings.TrimPrefix(path, schemas))
+	raw, ok := spec.Default().Schema(strings.TrimSuffix(folder, "/"), file)
 	if !ok {
 		d.refuse(w, r, refusal(http.StatusNotFound, "There is no such schema file. They are at "+schemas+"<version>/<file>, the version v1 or v0, the file as in CtSR_PerformTransaction_Request.json."))
 		return

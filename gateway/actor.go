@@ -221,6 +221,9 @@ func (a *actor) closed(w work) {
 	a.release(w)
 	delete(a.works, w.requestID())
 	delete(a.owed, w.requestID())
+	if k, ok := w.(keyed); ok {
+		a.site.keys.free(k.requestKey())
+	}
 	a.publish()
 }
 

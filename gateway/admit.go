@@ -49,9 +49,30 @@ type Ticket struct {
 	key     string
 	version wire.Version
 	caller  txn.Caller
-	final   bool // /pat: wants to be asked for final receipts
-	acks    bool // /pat: answers notices
+	ext     extensions
+	granted []string // the names of those in ext
+	final   bool     // /pat: wants to be asked for final receipts
 }
+
+// Extensions are what a connection opted in to (the contract, section 10).
+type extensions struct{ keys, status, late, errors, acks bool }
+
+// field is where an extension of that name is kept, or nil for one that there
+// is not on that face.
+func (e *extensions) field(face, name string) *bool {
+	x, ok := spec.Default().Extension(name)
+	if !ok || !slices.Contains(x.Sides, spec.Side(face)) {
+		return nil
+	}
+	return map[string]*bool{
+		wire.ExtensionKeys: &e.keys, wire.ExtensionStatus: &e.status, wire.ExtensionLate: &e.late,
+		wire.ExtensionErrors: &e.errors, wire.ExtensionAcks: &e.acks,
+	}[name]
+}
+
+// Extensions lists the extensions that are granted, in the order in which the
+// till asked for them. It is empty when it asked for none.
+func (t *Ticket) Extensions() []string { return t.granted }
 
 // Delay is how long the door waits before it opens: tills that push each other
 // off in a loop are slowed down, never refused.
@@ -135,13 +156,17 @@ func (t *Ticket) read(q url.Values) error {
 	}
 	t.version, t.caller.Version = v, v.String()
 	for _, name := range strings.Split(q.Get("extensions"), ",") {
-		switch name = strings.TrimSpace(name); {
-		case name == "":
-		case name == "acks" && t.caller.Face == facePAT:
-			t.acks = true
-		default:
-			return refuse(http.StatusBadRequest, "Extension %q is not known to this gateway. Leave it out of extensions.", name)
+		if name = strings.TrimSpace(name); name == "" {
+			continue
 		}
+		on := t.ext.field(t.caller.Face, name)
+		if on == nil {
+			return refuse(http.StatusBadRequest, "Extension %q is not known to this gateway on /%s. Leave it out of extensions.", name, t.caller.Face)
+		}
+		if !*on {
+			t.granted = append(t.granted, strings.Clone(name))
+		}
+		*on = true
 	}
 	t.final = q.Has("final-pos-receipt-request") || q.Has("final-pos-receipt")
 	// Cloned, because a piece of the URI would hold all of it, key included, in
@@ -175,12 +200,15 @@ func (t *Ticket) Open(c Conn) (*Session, error) {
 	}
 	if t.caller.Face == facePAT {
 		sess.line = &line{
-			sess: sess, board: t.site.board, final: t.final, acks: t.acks,
+			sess: sess, board: t.site.board, final: t.final, acks: t.ext.acks,
 			open: map[jsonrpc.ID]*question{}, over: map[jsonrpc.ID]string{}, late: map[jsonrpc.ID]func(jsontext.Value){},
 		}
 		t.site.board.connect(sess.line)
 	}
 	t.g.metrics.sessions.WithLabelValues(t.caller.Face, t.version.String()).Inc()
+	if t.ext.late {
+		t.site.late.offer(sess)
+	}
 	return sess, nil
 }
 

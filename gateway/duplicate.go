@@ -15,7 +15,7 @@ import (
 // duplicate serves the recovery tool of tills (the contract, section 3.5).
 func (s *Session) duplicate(m jsonrpc.Message) *fault {
 	params, devs, bad := wire.DecodeDuplicate(s.version, m.Params)
-	return s.toTerminal(m, params.TID, devs, bad, func(a *actor, c *call, _ []string) { a.duplicate(c) })
+	return s.toTerminal(m, "", body{tid: txn.TID(params.TID)}, devs, bad, func(a *actor, c *call, _ []string) { a.duplicate(c) })
 }
 
 func (a *actor) duplicate(c *call) {

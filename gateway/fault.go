@@ -19,6 +19,8 @@ type fault struct {
 	message     string
 	userMessage string
 	noID        bool // it bears no id even though one was read
+
+	pointer, rule string // where in the message, and which rule; where they are known
 }
 
 func newFault(code int, message, userMessage string, namesAndValues ...string) *fault {
@@ -65,9 +67,12 @@ func cashbackUnsupported(tid txn.TID) *fault {
 	return newFault(spec.CodeRequestNotSupported, spec.MessageCashbackUnsupported, spec.UserMessageCashbackUnsupported, "tid", string(tid))
 }
 
+// suchRequest stands for a method where it is the terminal that says no.
+const suchRequest = "such request"
+
 // unsupported is a terminal's own refusal.
 func unsupported(tid txn.TID, r *terminal.RefusedError) *fault {
-	f := methodUnsupported(tid, "such request")
+	f := methodUnsupported(tid, suchRequest)
 	f.message = receipt.MaskPANs(fmt.Sprintf("Request Not Supported: %s: %s", tid, r.Reason))
 	if r.UserMessage != "" {
 		f.userMessage = receipt.MaskPANs(r.UserMessage)
@@ -93,7 +98,7 @@ func storage(err error) *fault {
 }
 
 func invalidParams(f *wire.Fault) *fault {
-	return &fault{code: spec.CodeInvalidParams, message: f.Message()}
+	return &fault{code: spec.CodeInvalidParams, message: f.Message(), pointer: f.Pointer, rule: f.Rule}
 }
 
 func methodNotFound(method string) *fault {
@@ -101,11 +106,14 @@ func methodNotFound(method string) *fault {
 	if len(method) > longest {
 		method = method[:longest] + "…"
 	}
-	return newFault(spec.CodeMethodNotFound, spec.MessageNoSuchMethod, "", "method", method)
+	f := newFault(spec.CodeMethodNotFound, spec.MessageNoSuchMethod, "", "method", method)
+	f.pointer, f.rule = "/method", wire.RuleEnum
+	return f
 }
 
 func inFlight(id string) *fault {
 	f := newFault(spec.CodeInvalidRequest, spec.MessageIDInFlight, "", "id", id)
+	f.pointer = "/id"
 	f.noID = true // a till with one constant id must not read its running sale as refused
 	return f
 }

@@ -70,7 +70,13 @@ func (g *Gateway) keepOutcome(ctx context.Context, a *actor, id txn.RequestID, o
 		g.log.Info("a terminal confirms what was recorded by hand", "tid", a.tid, "request", id, "said", o.Result)
 	}
 	l := ledger{store: g.store, stream: id, count: len(records)}
-	return l.commit(ctx, journal.TxnHead(next), txnRecord(e))
+	if err := l.commit(ctx, journal.TxnHead(next), txnRecord(e)); err != nil {
+		return err
+	}
+	if next.Uncorrected() {
+		a.correct(next, l.count)
+	}
+	return nil
 }
 
 // keepReport records a report that came after its end, or that nobody here

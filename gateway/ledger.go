@@ -15,7 +15,8 @@ import (
 type ledger struct {
 	store  journal.Journal
 	stream journal.Stream
-	count  int // records known to be kept
+	key    string // the request key, if there is one
+	count  int    // records known to be kept
 	notes  []func() journal.Record
 	doubt  bool // it is not known whether the last append was kept
 }
@@ -42,6 +43,7 @@ func (l *ledger) commit(ctx context.Context, head journal.Head, records ...journ
 			return err
 		}
 	}
+	head.RequestKey = l.key
 	a := journal.Append{Stream: l.stream, Expect: l.count, Records: all, Head: head}
 	err := l.store.Append(ctx, a)
 	if errors.Is(err, journal.ErrUncertain) {

@@ -18,6 +18,8 @@ type Metrics struct {
 	deviations        prometheus.Counter
 	signatureTimeouts prometheus.Counter
 	late              prometheus.Counter
+	corrected         prometheus.Counter
+	joined            prometheus.Counter
 	conflicts         prometheus.Counter
 	orphans           prometheus.Counter
 	resolved          prometheus.Counter
@@ -49,6 +51,8 @@ func NewMetrics() *Metrics {
 		deviations:        counter("deviations_total", "Members of tills' messages that the contract does not know, or that were of another type and tolerated."),
 		signatureTimeouts: counter("signature_timeouts_total", "Signatures that nobody verified in time."),
 		late:              counter("late_outcomes_total", "Outcomes that came after TIMED_OUT had been told."),
+		corrected:         counter("corrections_delivered_total", "Late outcomes that a till heard of."),
+		joined:            counter("requests_joined_total", "Requests that joined an earlier one by its request key."),
 		conflicts:         counter("conflicting_outcomes_total", "Outcomes that contradict what was recorded before."),
 		orphans:           counter("orphan_outcomes_total", "Outcomes of requests that are not known here."),
 		resolved:          counter("resolved_by_hand_total", "Requests and payments of which an operator said what became of them."),
@@ -72,7 +76,7 @@ func (m *Metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.resolved,
 		m.sessions, m.requests, m.faults, m.outcomes, m.queries, m.deviations, m.signatureTimeouts,
-		m.late, m.conflicts, m.orphans, m.stateSeconds, m.takeovers, m.takeoverLoops, m.delivered, m.visits, m.runningGauge,
+		m.late, m.corrected, m.joined, m.conflicts, m.orphans, m.stateSeconds, m.takeovers, m.takeoverLoops, m.delivered, m.visits, m.runningGauge,
 	}
 }
 

@@ -12,26 +12,36 @@ import (
 // performTransaction serves sale, refund, preAuth, completion and
 // accountVerification (the contract, section 3.3).
 func (s *Session) performTransaction(m jsonrpc.Message, kind txn.Type) *fault {
-	params, devs, bad := wire.DecodePerformTransaction(s.version, m.Method, m.Params)
-	return s.toTerminal(m, params.TID, devs, bad, func(a *actor, c *call, deviations []string) {
-		a.performTransaction(c, requestOf(kind, params), deviations)
+	decode := wire.DecodePerformTransaction
+	if s.ext.keys {
+		decode = wire.DecodeKeyedTransaction
+	}
+	params, devs, bad := decode(s.version, m.Method, m.Params)
+	key := params.RequestKey
+	asked := body{tid: txn.TID(params.TID), txn: requestOf(kind, params)}
+	return s.toTerminal(m, key, asked, devs, bad, func(a *actor, c *call, deviations []string) {
+		a.performTransaction(c, key, asked.txn, deviations)
 	})
 }
 
 // performTransaction checks what only the terminal can say and begins.
-func (a *actor) performTransaction(c *call, req txn.Request, deviations []string) {
+func (a *actor) performTransaction(c *call, key string, req txn.Request, deviations []string) {
 	if f := a.takes(func(caps terminal.Capabilities) *fault { return unable(a.tid, caps, c.method, req) }); f != nil {
 		c.fail(f)
+		a.site.keys.free(key)
 		return
 	}
-	t := &transaction{a: a, call: c}
+	t := &transaction{a: a, calls: callers{c}, led: ledger{key: key}}
 	err := t.begin(a.g.ctx, txn.Accepted{
 		ID: newRequestID(), Site: a.site.settings.Load().ID, TID: a.tid, Request: req, Caller: c.sess.caller, Deviations: deviations,
 	})
 	if err != nil {
 		a.g.log.Error("a request was refused: it could not be recorded", "tid", a.tid, "error", err)
 		c.fail(storage(err))
+		a.site.keys.free(key)
+		return
 	}
+	a.site.keys.hand(key, t)
 }
 
 // takes reports why the terminal takes no new request: it is not connected, it

@@ -44,6 +44,7 @@ func (g *Gateway) recover(ctx context.Context, h journal.Head) error {
 	led := ledger{store: g.store, stream: h.Stream, count: len(records)}
 	switch h.Kind {
 	case journal.ReportStream:
+		led.key = h.RequestKey
 		r := &reportRun{a: a, led: led}
 		if r.run, err = journal.ReplayReport(records); err != nil {
 			return err
@@ -65,6 +66,7 @@ func (g *Gateway) recover(ctx context.Context, h journal.Head) error {
 		return nil // nobody waits for it
 	case journal.TransactionStream:
 	}
+	led.key = h.RequestKey
 	t := &transaction{a: a, led: led}
 	if t.txn, err = journal.ReplayTxn(records); err != nil {
 		return err
@@ -98,8 +100,10 @@ func (t *transaction) recover(ctx context.Context) error {
 	}
 	t.txn, t.started = next, next.Started
 	if t.txn.State == txn.Finished {
+		t.a.do(t.advance) // what tills are owed
 		return nil
 	}
+	t.a.site.keys.hand(t.led.key, t)
 	t.a.do(func() {
 		t.a.works[t.txn.ID] = t
 		if t.txn.Told == txn.ToldNothing {
@@ -120,6 +124,7 @@ func (r *reportRun) recover(ctx context.Context) error {
 	if err := r.record(ctx, report.Interrupted{At: time.Now().UTC()}); err != nil {
 		return err
 	}
+	r.a.site.keys.hand(r.led.key, r)
 	r.a.do(func() {
 		r.a.works[r.requestID()] = r
 		r.limit()

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -17,11 +18,17 @@ import (
 
 // report serves the four reports (the contract, section 3.6).
 func (s *Session) report(m jsonrpc.Message, kind report.Type) *fault {
-	params, devs, bad := wire.DecodeReport(s.version, m.Params)
-	return s.toTerminal(m, params.TID, devs, bad, func(a *actor, c *call, deviations []string) { a.report(c, kind, deviations) })
+	decode := wire.DecodeReport
+	if s.ext.keys {
+		decode = wire.DecodeKeyedReport
+	}
+	params, devs, bad := decode(s.version, m.Params)
+	key := params.RequestKey
+	asked := body{tid: txn.TID(params.TID), report: kind}
+	return s.toTerminal(m, key, asked, devs, bad, func(a *actor, c *call, deviations []string) { a.report(c, key, kind, deviations) })
 }
 
-func (a *actor) report(c *call, kind report.Type, deviations []string) {
+func (a *actor) report(c *call, key string, kind report.Type, deviations []string) {
 	f := a.takes(func(caps terminal.Capabilities) *fault {
 		if !slices.Contains(caps.Reports, kind) {
 			return methodUnsupported(a.tid, c.method)
@@ -30,16 +37,20 @@ func (a *actor) report(c *call, kind report.Type, deviations []string) {
 	})
 	if f != nil {
 		c.fail(f)
+		a.site.keys.free(key)
 		return
 	}
-	r := &reportRun{a: a, call: c, currency: a.term.Capabilities().Currency}
+	r := &reportRun{a: a, calls: callers{c}, currency: a.term.Capabilities().Currency, led: ledger{key: key}}
 	err := r.begin(a.g.ctx, report.Dispatched{
 		ID: string(newRequestID()), Site: string(a.site.settings.Load().ID), TID: string(a.tid), Type: kind, Deviations: deviations,
 	})
 	if err != nil {
 		a.g.log.Error("a report was refused: it could not be recorded", "tid", a.tid, "error", err)
 		c.fail(storage(err))
+		a.site.keys.free(key)
+		return
 	}
+	a.site.keys.hand(key, r)
 }
 
 // A reportRun is one report.Run on its way. It belongs to its actor's
@@ -48,7 +59,7 @@ type reportRun struct {
 	a        *actor
 	run      report.Run
 	led      ledger
-	call     *call
+	calls    callers
 	currency money.Currency // the terminal's
 	deadline *time.Timer
 	again    *time.Timer // the next question to the terminal
@@ -64,12 +75,18 @@ func (r *reportRun) terminalCurrency() money.Currency {
 	return r.currency
 }
 
+// anyCurrency is that of a report that has no totals: the terminal's, or the
+// first of the contract's where that cannot be known.
+func (r *reportRun) anyCurrency() money.Currency {
+	return cmp.Or(r.terminalCurrency(), money.GBP)
+}
+
 func (r *reportRun) requestID() txn.RequestID { return txn.RequestID(r.run.ID) }
 
 // begin records the request with its dispatch and tells the terminal.
 func (r *reportRun) begin(ctx context.Context, e report.Dispatched) error {
 	e.At = time.Now().UTC()
-	r.led = ledger{store: r.a.g.store, stream: txn.RequestID(e.ID)}
+	r.led.store, r.led.stream = r.a.g.store, txn.RequestID(e.ID)
 	if err := r.record(ctx, e); err != nil {
 		if errors.Is(err, journal.ErrUncertain) {
 			r.a.disown(r.led, func(now time.Time) (journal.Head, []journal.Record, error) {
@@ -129,6 +146,7 @@ func (r *reportRun) failed(reason string, f *fault) {
 	if r.run.State == report.Finished {
 		return
 	}
+	r.gaveUp = r.gaveUp || f == nil // TIMED_OUT is what tills are told then
 	err := r.recordGaveUp()
 	if err == nil {
 		err = r.record(r.a.g.ctx, report.NotMade{Reason: reason, At: time.Now().UTC()})
@@ -139,11 +157,11 @@ func (r *reportRun) failed(reason string, f *fault) {
 	}
 	r.closed()
 	if f != nil {
-		r.call.fail(f)
+		r.calls.fail(f)
 	} else {
-		r.call.reportTimedOut(r.a.tid, r.run.Type, r.currency)
+		r.calls.reportTimedOut(r.a.tid, r.run.Type, r.anyCurrency())
 	}
-	r.call = nil
+	r.calls = nil
 }
 
 // made is the terminal's report. One that is not what it was asked for is none.
@@ -164,8 +182,8 @@ func (r *reportRun) made(rep report.Report) {
 		return
 	}
 	r.closed()
-	r.call.report(r.a.tid, rep)
-	r.call = nil
+	r.calls.report(r.a.tid, rep)
+	r.calls = nil
 	r.a.acknowledge(r.requestID())
 }
 
@@ -220,17 +238,17 @@ func (r *reportRun) conflicted(err error) {
 		r.a.g.log.Error("a stream could not be read anew", "request", r.run.ID, "error", err)
 		return
 	}
-	r.run, r.led = run, ledger{store: r.led.store, stream: r.led.stream, count: len(records)}
+	r.run, r.led = run, ledger{store: r.led.store, stream: r.led.stream, key: r.led.key, count: len(records)}
 	if run.State != report.Finished {
 		return
 	}
 	r.closed()
 	if run.Report != nil {
-		r.call.report(r.a.tid, *run.Report)
+		r.calls.report(r.a.tid, *run.Report)
 	} else {
-		r.call.reportTimedOut(r.a.tid, run.Type, r.currency)
+		r.calls.reportTimedOut(r.a.tid, run.Type, r.anyCurrency())
 	}
-	r.call = nil
+	r.calls = nil
 }
 
 // timedOut is the limit: the till is told, the terminal is asked all the same.
@@ -249,8 +267,8 @@ func (r *reportRun) timedOut() {
 	r.a.release(r)
 	r.a.ask(r)
 	r.a.publish()
-	r.call.reportTimedOut(r.a.tid, r.run.Type, r.currency)
-	r.call = nil
+	r.calls.reportTimedOut(r.a.tid, r.run.Type, r.anyCurrency())
+	r.calls = nil
 }
 
 func (r *reportRun) gaveUpLater() {

@@ -27,6 +27,7 @@ type Session struct {
 	key     string
 	version wire.Version
 	caller  txn.Caller
+	ext     extensions
 	rate    rate.Limiter
 	line    *line // on /pat; nil on /pac
 
@@ -41,7 +42,7 @@ type Session struct {
 func newSession(t *Ticket, c Conn) *Session {
 	l := t.g.limits
 	return &Session{
-		g: t.g, site: t.site, conn: c, key: t.key, version: t.version, caller: t.caller,
+		g: t.g, site: t.site, conn: c, key: t.key, version: t.version, caller: t.caller, ext: t.ext,
 		rate: *rate.NewLimiter(rate.Limit(l.MessagesPerSecond), l.MessageBurst),
 	}
 }
@@ -64,6 +65,9 @@ func (s *Session) Ended(err error) {
 	s.site.leave(s)
 	if s.line != nil {
 		s.site.board.disconnect(s.line)
+	}
+	if s.ext.late {
+		s.site.late.forget(s)
 	}
 	s.g.metrics.sessions.WithLabelValues(s.caller.Face, s.version.String()).Dec()
 	if left > 0 {
@@ -171,9 +175,13 @@ func (s *Session) fail(id jsonrpc.ID, f *fault) {
 		id = jsonrpc.NoID
 	}
 	s.g.metrics.faults.WithLabelValues(strconv.Itoa(f.code)).Inc()
-	s.send(jsonrpc.AppendError(nil, id, &jsonrpc.Error{
+	e := &jsonrpc.Error{
 		Code: f.code, Message: strings.ToValidUTF8(f.message, "\uFFFD"), UserMessage: strings.ToValidUTF8(f.userMessage, "\uFFFD"),
-	}))
+	}
+	if s.ext.errors {
+		e.Data = wire.Encode(s.version, wire.ErrorData{Pointer: f.pointer, Rule: f.rule, Docs: spec.ErrorDocs(f.code)})
+	}
+	s.send(jsonrpc.AppendError(nil, id, e))
 }
 
 // silence has nothing more sent.
@@ -211,7 +219,7 @@ func (s *Session) Receive(data []byte) {
 		s.request(m)
 	case jsonrpc.Notification:
 		// Tills have nothing to notify: what lacks an id is a broken request.
-		s.fail(jsonrpc.NoID, &fault{code: spec.CodeInvalidRequest, message: "Invalid Request: /id is required", noID: true})
+		s.fail(jsonrpc.NoID, &fault{code: spec.CodeInvalidRequest, message: "Invalid Request: /id is required", noID: true, pointer: "/id", rule: wire.RuleRequired})
 	case jsonrpc.Response:
 		s.signatureResponse(m)
 	case jsonrpc.ErrorResponse:
@@ -235,7 +243,7 @@ func (s *Session) malformed(data []byte, m jsonrpc.Message, bad *jsonrpc.Fault) 
 		s.fail(id, methodNotFound(m.Method)) // which comes first
 		return
 	}
-	f := &fault{code: bad.Code, message: bad.Message}
+	f := &fault{code: bad.Code, message: bad.Message, pointer: bad.Pointer, rule: bad.Rule}
 	switch {
 	case bad.Code == spec.CodeParse:
 		f.message = spec.MessageNotJSON
@@ -344,6 +352,8 @@ func (s *Session) request(m jsonrpc.Message) {
 		f = s.cancelTransaction(m)
 	case m.Method == wire.MethodDuplicate:
 		f = s.duplicate(m)
+	case m.Method == wire.MethodTransactionStatus && s.ext.status:
+		f = s.transactionStatus(m)
 	default:
 		f = methodNotFound(m.Method)
 	}
@@ -355,28 +365,56 @@ func (s *Session) request(m jsonrpc.Message) {
 // accept makes a call of a request that is answered later. It returns a fault
 // when the gateway takes no more.
 func (s *Session) accept(m jsonrpc.Message) (*call, *fault) {
-	if err := s.g.store.Healthy(); err != nil {
-		s.g.log.Error("a request was refused: the journal cannot take it", "error", err)
-		return nil, storage(err)
+	if f := s.refusesMore(s.inFlight()); f != nil {
+		return nil, f
 	}
-	if s.g.Stopping() {
-		return nil, stopping()
-	}
+	return s.enter(m), nil
+}
+
+// enter makes a call of a request: its id is in flight from now on.
+func (s *Session) enter(m jsonrpc.Message) *call {
 	c := &call{sess: s, id: m.ID, method: m.Method}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.calls) >= s.g.limits.InFlight {
-		return nil, limitReached(strconv.Itoa(s.g.limits.InFlight) + " requests in flight on one connection")
-	}
 	s.calls = append(s.calls, c)
-	return c, nil
+	return c
+}
+
+func (s *Session) inFlight() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.calls)
+}
+
+// refusesMore says why no new request is taken, with so many in flight.
+func (s *Session) refusesMore(inFlight int) *fault {
+	if err := s.g.store.Healthy(); err != nil {
+		s.g.log.Error("a request was refused: the journal cannot take it", "error", err)
+		return storage(err)
+	}
+	if s.g.Stopping() {
+		return stopping()
+	}
+	if inFlight >= s.g.limits.InFlight {
+		return limitReached(strconv.Itoa(s.g.limits.InFlight) + " requests in flight on one connection")
+	}
+	return nil
+}
+
+// bound closes a connection on which more requests wait than may. Those that
+// joined others cannot be told that they were not taken: what they ask for runs.
+func (s *Session) bound() {
+	if s.inFlight() > 2*s.g.limits.InFlight {
+		s.conn.Close(closePolicy, "too many requests in flight")
+	}
 }
 
 // toTerminal hands a request whose params were decoded to the terminal that it
 // names, as a call that is answered later. Serve runs in the terminal's actor
-// and is told what was tolerated of the message.
+// and is told what was tolerated of the message. With a key the request may be
+// one that is known already.
 func (s *Session) toTerminal(
-	m jsonrpc.Message, tid string, devs []wire.Deviation, bad *wire.Fault,
+	m jsonrpc.Message, key string, asked body, devs []wire.Deviation, bad *wire.Fault,
 	serve func(a *actor, c *call, deviations []string),
 ) *fault {
 	if bad != nil {
@@ -385,11 +423,16 @@ func (s *Session) toTerminal(
 	if f := s.deviations(devs); f != nil {
 		return f
 	}
+	if key != "" {
+		deviations := tolerated(m, devs)
+		s.withKey(m, key, asked, func(a *actor, c *call) { serve(a, c, deviations) })
+		return nil
+	}
 	c, f := s.accept(m)
 	if f != nil {
 		return f
 	}
-	a, f := s.connectedActor(tid)
+	a, f := s.connectedActor(asked.tid)
 	if f != nil {
 		c.settled()
 		return f
@@ -399,10 +442,10 @@ func (s *Session) toTerminal(
 }
 
 // connectedActor finds the terminal that a till named.
-func (s *Session) connectedActor(tid string) (*actor, *fault) {
-	a := s.g.find(s.site, txn.TID(tid))
+func (s *Session) connectedActor(tid txn.TID) (*actor, *fault) {
+	a := s.g.find(s.site, tid)
 	if a == nil || !a.view.Load().Connected {
-		return nil, unavailable(txn.TID(tid))
+		return nil, unavailable(tid)
 	}
 	return a, nil
 }
@@ -423,8 +466,8 @@ const (
 	sigsKept = 64
 )
 
-// askSignature sends the question.
-func (c *call) askSignature(t *transaction) {
+// askSignature sends the question, to be answered within so many seconds.
+func (c *call) askSignature(t *transaction, seconds float64) {
 	if c == nil {
 		return
 	}
@@ -446,14 +489,13 @@ func (c *call) askSignature(t *transaction) {
 	}
 	s.signatures = append(s.signatures, &signature{id: id, t: t, call: c})
 	s.mu.Unlock()
-	limit := s.site.settings.Load().limits[spec.TimerSignature]
 	s.send(jsonrpc.AppendRequest(nil, id, wire.MethodVerifySignature,
-		wire.Encode(s.version, wireSignature(t.a.tid, *t.txn.Wish, limit.Seconds()))))
+		wire.Encode(s.version, wireSignature(t.a.tid, *t.txn.Wish, seconds))))
 }
 
-// signatureLapsed closes the question: an answer from now on is late. It reports
-// whether the till had answered before.
-func (c *call) signatureLapsed(t *transaction) (answered bool) {
+// signatureOver closes the question: why says what an answer from now on is. It
+// reports whether the till had answered before.
+func (c *call) signatureOver(t *transaction, why string) (answered bool) {
 	if c == nil {
 		return false
 	}
@@ -463,7 +505,7 @@ func (c *call) signatureLapsed(t *transaction) (answered bool) {
 		switch {
 		case sig.t != t:
 		case sig.over == "":
-			sig.over = sigLapsed
+			sig.over = why
 		case sig.over == sigAnswered:
 			answered = true
 		}
@@ -531,7 +573,10 @@ func (s *Session) matchSignature(id jsonrpc.ID) *signature {
 			own = sig
 		}
 		if sig.over == "" {
-			open, n = sig, n+1
+			if open == nil || open.t != sig.t { // a till that joined its own request was asked twice
+				n++
+			}
+			open = sig
 		}
 	}
 	if own != nil && (own.over == "" || n == 0) {

@@ -14,6 +14,8 @@ import (
 type site struct {
 	settings atomic.Pointer[settings]
 	board    *switchboard // its Pay-At-Table side
+	keys     keyring      // the request keys in use
+	late     corrections  // what tills that were told TIMED_OUT have yet to hear
 	links    links        // of its terminals that dial in
 
 	mu       sync.RWMutex

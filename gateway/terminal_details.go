@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"github.com/tillwire/tillwire/jsonrpc"
+	"github.com/tillwire/tillwire/txn"
 	"github.com/tillwire/tillwire/wire"
 )
 
@@ -17,7 +18,7 @@ func (s *Session) terminalDetails(m jsonrpc.Message) *fault {
 	}
 	found := wire.Terminals{}
 	for _, tid := range params.TIDs {
-		a, f := s.connectedActor(tid)
+		a, f := s.connectedActor(txn.TID(tid))
 		if f != nil {
 			return f
 		}

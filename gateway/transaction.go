@@ -3,9 +3,11 @@ package gateway
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
 )
@@ -14,11 +16,11 @@ import (
 // the journal, who waits for it, its timers, and what was done of what is due.
 // It belongs to its actor's goroutine.
 type transaction struct {
-	a    *actor
-	txn  txn.Transaction
-	led  ledger
-	call *call // the till that waits; nil when nobody does
-	done map[txn.Effect]bool
+	a     *actor
+	txn   txn.Transaction
+	led   ledger
+	calls callers // the tills that wait
+	done  map[txn.Effect]bool
 
 	since time.Time // in this state
 
@@ -64,7 +66,7 @@ func (t *transaction) begin(ctx context.Context, accepted txn.Accepted) error {
 	if err != nil {
 		return err
 	}
-	t.led = ledger{store: t.a.g.store, stream: accepted.ID}
+	t.led.store, t.led.stream = t.a.g.store, accepted.ID
 	if err := t.led.commit(ctx, journal.TxnHead(next), txnRecord(accepted), txnRecord(txn.Dispatched{At: now})); err != nil {
 		if errors.Is(err, journal.ErrUncertain) {
 			t.a.disown(t.led, func(now time.Time) (journal.Head, []journal.Record, error) {
@@ -153,7 +155,7 @@ func (t *transaction) conflicted(err error) {
 		t.a.g.log.Error("a stream could not be read anew", "request", was.ID, "error", err)
 		return
 	}
-	t.led = ledger{store: t.led.store, stream: t.led.stream, count: len(records)}
+	t.led = ledger{store: t.led.store, stream: t.led.stream, key: t.led.key, count: len(records)}
 	if t.txn.State == txn.Finished {
 		t.finish(was.Told == txn.ToldNothing, nil)
 		return
@@ -218,6 +220,8 @@ func (t *transaction) perform(e txn.Effect) {
 	case txn.AcknowledgeTerminal:
 		t.a.acknowledge(t.txn.ID)
 	case txn.TellTill: // told by end, in the append that records it
+	case txn.CorrectTill:
+		t.a.correct(t.txn, t.led.count)
 	}
 }
 
@@ -288,7 +292,7 @@ func (t *transaction) tell(n txn.Notification) {
 		return // it was given its answer; nothing follows that
 	}
 	t.spoken = true
-	t.call.notify(t.a.tid, n)
+	t.calls.notify(t.a.tid, n)
 	t.note(txn.Notified{Value: n, At: time.Now().UTC()})
 	switch n {
 	case txn.Cancelling:
@@ -378,13 +382,22 @@ func (t *transaction) signatureWanted(w txn.SignatureWish) {
 func (t *transaction) askSignature() {
 	t.tell(txn.SignatureVerification)
 	if t.txn.Told == txn.ToldNothing {
-		t.call.askSignature(t)
+		t.calls.newest().askSignature(t, t.a.site.settings.Load().limits[spec.TimerSignature].Seconds())
 	}
 	t.tell(txn.SignatureInProgress)
 }
 
+// signatureLeft is what is left of the time for an answer, in whole seconds and
+// at least one.
+func (t *transaction) signatureLeft() float64 {
+	limit := t.a.site.settings.Load().limits[spec.TimerSignature]
+	left := min(limit-time.Since(t.txn.WantedAt), limit)
+	return max(math.Ceil(left.Seconds()), 1)
+}
+
 // signatureAnswered is the cashier's word.
 func (t *transaction) signatureAnswered(accepted bool, deviations []string) {
+	t.calls.signatureOver(t, sigAnswered) // wherever else it was asked
 	t.decide(txn.SignatureAnswered{Accepted: accepted, By: txn.ByTill, Deviations: deviations})
 }
 
@@ -419,7 +432,7 @@ func (t *transaction) signatureTimedOut() {
 	if t.decision != nil || t.txn.SignatureBy != "" || t.txn.State == txn.Finished {
 		return
 	}
-	if t.call.signatureLapsed(t) {
+	if t.calls.signatureOver(t, sigLapsed) {
 		return // the answer came in this instant and is on its way here
 	}
 	accepted := !t.a.site.settings.Load().RejectUnanswered
@@ -586,11 +599,11 @@ func (t *transaction) timedOut() {
 		t.a.ask(t)
 	}
 	t.a.publish()
-	t.call.signatureLapsed(t)
-	t.call.notify(t.a.tid, txn.TransactionFinished)
-	t.call.payment(t.a.tid, attempted(t.txn, txn.TimedOut))
+	t.calls.signatureOver(t, sigLapsed)
+	t.calls.notify(t.a.tid, txn.TransactionFinished)
+	t.calls.payment(t.a.tid, attempted(t.txn, txn.TimedOut))
 	t.replyCancels(false)
-	t.call = nil
+	t.calls = nil
 }
 
 // ended is the terminal's final word. One that says TIMED_OUT is none, nor is
@@ -691,7 +704,7 @@ func (t *transaction) finish(fresh bool, f *fault) {
 	next := t.txn
 	t.stop()
 	t.a.closed(t)
-	t.call.signatureLapsed(t)
+	t.calls.signatureOver(t, sigLapsed)
 	t.a.g.metrics.outcome(next, resultOf(next))
 	if next.Late() {
 		t.a.g.metrics.late.Inc()
@@ -700,12 +713,12 @@ func (t *transaction) finish(fresh bool, f *fault) {
 	switch {
 	case !fresh:
 	case next.Told == txn.ToldError:
-		t.call.fail(t.faultFor(f))
+		t.calls.fail(t.faultFor(f))
 	default:
-		t.call.notify(t.a.tid, txn.TransactionFinished)
-		t.call.payment(t.a.tid, paymentOf(next))
+		t.calls.notify(t.a.tid, txn.TransactionFinished)
+		t.calls.payment(t.a.tid, paymentOf(next))
 	}
-	t.call = nil
+	t.calls = nil
 	t.replyCancels(resultOf(next) == txn.Cancelled)
 	t.advance()
 }
@@ -713,7 +726,7 @@ func (t *transaction) finish(fresh bool, f *fault) {
 // toldFor says what the till is given: an error where it waits and the
 // terminal certainly took nothing, a result in all other cases.
 func (t *transaction) toldFor(next txn.Transaction) txn.Told {
-	if next.NotRun == "" || next.NotRun == txn.Withdrawn || t.spoken || !t.call.waits() {
+	if next.NotRun == "" || next.NotRun == txn.Withdrawn || t.spoken || !t.calls.waits() {
 		return txn.ToldResult
 	}
 	return txn.ToldError
@@ -725,6 +738,8 @@ func (t *transaction) faultFor(f *fault) *fault {
 		return f
 	case t.txn.NotRun == txn.WasBusy:
 		return busy(t.a.tid)
+	case t.txn.NotRun == txn.Refused:
+		return methodUnsupported(t.a.tid, suchRequest)
 	default:
 		return notTaken(t.a.tid)
 	}

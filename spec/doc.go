@@ -12,6 +12,7 @@
 // # Layout
 //
 //	messages.json                the messages, in the order of the documentation
+//	extensions.json, extensions/ what connections can opt in to, laid out alike
 //	pac/<message>, pat/<message> one folder a message
 //	    v1/*.json, v0/*.json     its schemas, by version of the contract
 //	    about.md                 the rest, in prose

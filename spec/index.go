@@ -16,14 +16,15 @@ import (
 
 //go:generate go run ./internal/gen
 
-//go:embed *.json pac pat states
+//go:embed *.json pac pat extensions states
 var files embed.FS
 
 // An Index is the contract, read. It never changes, so it may be shared; what
 // its methods return must not be changed either.
 type Index struct {
 	messages      []Message
-	schemas       map[string]Schema // by version/file
+	extensions    []Extension
+	schemas       map[string]Schema // by folder/file, as they are published
 	errors        []ErrorCode
 	notifications []NotificationValue
 	limits        []Limit
@@ -61,6 +62,7 @@ func Load(fsys fs.FS) (*Index, error) {
 	}
 	for file, into := range map[string]any{
 		"messages.json":          &x.messages,
+		"extensions.json":        &x.extensions,
 		"errors.json":            &x.errors,
 		"notifications.json":     &x.notifications,
 		"timers.json":            &x.limits,
@@ -81,7 +83,31 @@ func Load(fsys fs.FS) (*Index, error) {
 			return nil, fmt.Errorf("spec: %s/%s: %w", m.Side, m.Name, err)
 		}
 	}
+	for i := range x.extensions {
+		e := &x.extensions[i]
+		if err := x.loadExtension(fsys, e); err != nil {
+			return nil, fmt.Errorf("spec: extension %s: %w", e.Name, err)
+		}
+	}
 	return x, nil
+}
+
+// loadExtension reads an extension's text, and its messages, which lie in its
+// folder as those of the contract do in theirs.
+func (x *Index) loadExtension(fsys fs.FS, e *Extension) error {
+	folder := path.Join("extensions", e.Name)
+	about, err := fs.ReadFile(fsys, path.Join(folder, "about.md"))
+	if err != nil {
+		return err
+	}
+	e.About = string(about)
+	for i := range e.Messages {
+		m := &e.Messages[i]
+		if err := x.loadSchemas(fsys, m, path.Join(folder, m.Name), folder); err != nil {
+			return fmt.Errorf("%s: %w", m.Name, err)
+		}
+	}
+	return nil
 }
 
 // read decodes a file and refuses members that no field takes: a misspelt one
@@ -104,6 +130,12 @@ func (x *Index) loadMessage(fsys fs.FS, m *Message) error {
 		return err
 	}
 	m.About = string(about)
+	return x.loadSchemas(fsys, m, dir, "")
+}
+
+// loadSchemas reads schemas and examples of a message from its folder. They are
+// published below the folder at.
+func (x *Index) loadSchemas(fsys fs.FS, m *Message, dir, at string) error {
 	for _, version := range []string{V1, V0} {
 		names, err := fs.Glob(fsys, path.Join(dir, version, "*.json"))
 		if err != nil {
@@ -119,8 +151,9 @@ func (x *Index) loadMessage(fsys fs.FS, m *Message) error {
 			if err != nil {
 				return err
 			}
+			s.Folder = path.Join(at, version)
 			m.Schemas = append(m.Schemas, s)
-			x.schemas[path.Join(version, s.File)] = s
+			x.schemas[path.Join(s.Folder, s.File)] = s
 		}
 	}
 	data, err := fs.ReadFile(fsys, path.Join(dir, "examples.json"))
@@ -265,10 +298,24 @@ func (x *Index) ByMethod(side Side, version, method string) (Message, bool) {
 	return Message{}, false
 }
 
+// Extensions returns the extensions, in the order of the documentation.
+func (x *Index) Extensions() []Extension { return slices.Clone(x.extensions) }
+
+// Extension returns the extension of that name.
+func (x *Index) Extension(name string) (Extension, bool) {
+	for _, e := range x.extensions {
+		if e.Name == name {
+			return e, true
+		}
+	}
+	return Extension{}, false
+}
+
 // Schema returns a schema file as it is published at
-// /docs/schemas/<version>/<file>.
-func (x *Index) Schema(version, file string) ([]byte, bool) {
-	s, ok := x.schemas[version+"/"+file]
+// /docs/schemas/<folder>/<file>. The folder is a version; of an extension's
+// messages it is as in extensions/keys/v1.
+func (x *Index) Schema(folder, file string) ([]byte, bool) {
+	s, ok := x.schemas[folder+"/"+file]
 	return s.Raw, ok
 }
 

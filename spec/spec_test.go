@@ -53,7 +53,7 @@ func TestNothingMissingNothingOrphaned(t *testing.T) {
 		"pat/errorMessage":         {"StCE_ErrorMessage.json"},
 	}
 	want := []string{
-		"messages.json", "errors.json", "notifications.json", "timers.json",
+		"extensions.json", "messages.json", "errors.json", "notifications.json", "timers.json",
 		"results.json", "receipts.json", "virtual-terminals.json", "scenarios.json", "checklist.json",
 		"states/transaction.json", "states/report.json", "states/visit.json",
 	}
@@ -63,6 +63,24 @@ func TestNothingMissingNothingOrphaned(t *testing.T) {
 			want = append(want, path.Join(dir, "v1", name))
 			want = append(want, path.Join(dir, "v0", strings.Replace(name, "terminalDetails", "terminalsDetails", 1)))
 		}
+	}
+	for dir, names := range map[string][]string{
+		"keys/performTransaction":   {"CtSR_PerformTransaction_Request.json"},
+		"keys/report":               {"CtSR_Report_Request.json"},
+		"status/transactionStatus":  {"CtSR_transactionStatus_Request.json", "CtSR_transactionStatus_Response.json"},
+		"late/transactionCorrected": {"StCN_transactionCorrected.json"},
+		"acks/transactionResponse":  {"StCR_transactionResponse_Request.json", "StCR_transactionResponse_Response.json"},
+		"acks/tableUnlock":          {"StCR_tableUnlock_Request.json", "StCR_tableUnlock_Response.json"},
+		"acks/reportResponse":       {"StCR_reportResponse_Request.json", "StCR_reportResponse_Response.json"},
+	} {
+		dir = path.Join("extensions", dir)
+		want = append(want, dir+"/examples.json")
+		for _, name := range names {
+			want = append(want, path.Join(dir, "v1", name), path.Join(dir, "v0", name))
+		}
+	}
+	for _, e := range spec.Default().Extensions() {
+		want = append(want, path.Join("extensions", e.Name, "about.md"))
 	}
 	var got []string
 	err := fs.WalkDir(spec.Files(), ".", func(p string, d fs.DirEntry, err error) error {
@@ -814,4 +832,126 @@ func TestLoadRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Every extension says what it adds and why, for both versions; its examples
+// are what they claim to be.
+func TestExtensions(t *testing.T) {
+	v := validator(t)
+	x := spec.Default()
+	var names []string
+	for _, e := range x.Extensions() {
+		names = append(names, e.Name)
+		if e.Title == "" || e.Adds == "" || e.Why == "" || len(e.Sides) == 0 || len(e.About) < 100 || !strings.Contains(e.About, "### In v0") {
+			t.Errorf("%s: something is not said", e.Name)
+		}
+		if got, ok := x.Extension(e.Name); !ok || got.Title != e.Title {
+			t.Errorf("%s is not found by its name", e.Name)
+		}
+		for _, m := range e.Messages {
+			if got, ok := e.Message(m.Name); !ok || got.Title != m.Title {
+				t.Errorf("%s %s is not found by its name", e.Name, m.Name)
+			}
+			if len(m.Schemas) == 0 || len(m.Examples) < 4 {
+				t.Errorf("%s %s has %d schemas and %d examples", e.Name, m.Name, len(m.Schemas), len(m.Examples))
+			}
+			for _, s := range m.Schemas {
+				if raw, ok := x.Schema("extensions/"+e.Name+"/"+s.Version, s.File); !ok || string(raw) != string(s.Raw) {
+					t.Errorf("%s/%s of %s is not the file that is served", s.Folder, s.File, m.Name)
+				}
+			}
+			for _, ex := range m.Examples {
+				t.Run(e.Name+"/"+m.Name+"/"+ex.Name, func(t *testing.T) {
+					s, ok := m.Schema(ex.Version, ex.Kind)
+					if !ok || ex.Direction != s.Direction || ex.Title == "" {
+						t.Fatalf("no schema for %s %s %s, or no title", ex.Version, ex.Kind, ex.Direction)
+					}
+					if asked, ok := m.Example(ex.ReplyTo); ex.Valid && (ex.Kind == spec.KindResponse) != (ok && asked.Kind == spec.KindRequest) {
+						t.Errorf("answers %q", ex.ReplyTo)
+					}
+					faults, err := v.Check(s.Folder, s.File, ex.Text)
+					if err != nil {
+						t.Fatal(err)
+					}
+					switch {
+					case ex.Valid && len(faults) > 0:
+						t.Errorf("called valid, but has faults %v\n%s", faults, ex.Text)
+					case !ex.Valid && (len(faults) != 1 || faults[0].Pointer != ex.Place || faults[0].Rule != ex.Rule):
+						t.Errorf("got faults %v, want %s at %s\n%s", faults, ex.Rule, ex.Place, ex.Text)
+					}
+				})
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{"keys", "status", "late", "errors", "acks"}, names); diff != "" {
+		t.Errorf("extensions (-want +got):\n%s", diff)
+	}
+}
+
+// What an extension takes over from the published messages is the same there.
+func TestExtensionsKeepToThePublished(t *testing.T) {
+	for _, version := range []string{spec.V1, spec.V0} {
+		members := func(folder, file string) map[string]any {
+			t.Helper()
+			raw, ok := spec.Default().Schema(folder, file)
+			var doc map[string]any
+			if !ok || json.Unmarshal(raw, &doc) != nil {
+				t.Fatalf("no schema %s/%s", folder, file)
+			}
+			return doc
+		}
+		same := func(what string, published, extended any) {
+			t.Helper()
+			if diff := cmp.Diff(published, extended); diff != "" {
+				t.Errorf("%s in %s (-published +extension):\n%s", what, version, diff)
+			}
+		}
+		for _, file := range []string{"CtSR_PerformTransaction_Request.json", "CtSR_Report_Request.json"} {
+			published, keyed := members(version, file), members("extensions/keys/"+version, file)
+			if n := forgetKeys(keyed); n == 0 {
+				t.Errorf("%s has no requestKey", file)
+			}
+			keyed["title"] = published["title"]
+			same(file, published, keyed)
+		}
+		const answer = "CtSR_PerformTransaction_Response.json"
+		payment := at(members(version, answer), "properties", "result")
+		lines := members(version, answer)["definitions"]
+		for file, place := range map[string][]string{
+			"extensions/status/" + version + "/CtSR_transactionStatus_Response.json": {"properties", "result", "properties", "payment"},
+			"extensions/late/" + version + "/StCN_transactionCorrected.json":         {"properties", "params", "properties", "payment"},
+		} {
+			doc := members(path.Dir(file), path.Base(file))
+			same(file, payment, at(doc, place...))
+			same(file, lines, doc["definitions"])
+		}
+		for _, name := range []string{"transactionResponse", "tableUnlock", "reportResponse"} {
+			published := members(version, "StCN_"+name+".json")
+			acked := members("extensions/acks/"+version, "StCR_"+name+"_Request.json")
+			same(name, at(published, "properties", "params"), at(acked, "properties", "params"))
+			same(name, published["definitions"], acked["definitions"])
+		}
+	}
+}
+
+// forgetKeys removes each member requestKey, and counts them.
+func forgetKeys(v map[string]any) (n int) {
+	if _, ok := v["requestKey"]; ok {
+		delete(v, "requestKey")
+		n++
+	}
+	for _, member := range v {
+		if inner, ok := member.(map[string]any); ok {
+			n += forgetKeys(inner)
+		}
+	}
+	return n
+}
+
+func at(doc any, place ...string) any {
+	for _, name := range place {
+		members, _ := doc.(map[string]any)
+		doc = members[name]
+	}
+	return doc
 }

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -81,11 +82,35 @@ func (m Message) Example(name string) (Example, bool) {
 // A Schema is one published schema file.
 type Schema struct {
 	Version   string
+	Folder    string // where it is published: its version, or as in extensions/keys/v1
 	File      string // the published file name
 	Kind      Kind
 	Direction Direction
 	Methods   []string // of a request or notification, in the schema's order
 	Raw       []byte   // the file; not to be changed
+}
+
+// An Extension is something that a connection can opt in to (the contract,
+// section 10). Without it, its messages and members do not exist.
+type Extension struct {
+	Name     string    `json:"name"` // as it stands in the query
+	Title    string    `json:"title"`
+	Sides    []Side    `json:"sides"` // where it can be had
+	Adds     string    `json:"adds"`
+	Why      string    `json:"why"`      // the reason for it
+	Messages []Message `json:"messages"` // those that it adds or changes; without texts of their own
+
+	About string `json:"-"` // Markdown
+}
+
+// Message returns the extension's message of that name.
+func (e Extension) Message(name string) (Message, bool) {
+	for _, m := range e.Messages {
+		if m.Name == name {
+			return m, true
+		}
+	}
+	return Message{}, false
 }
 
 // An Example is one message, valid or with one fault.
@@ -138,6 +163,9 @@ type ErrorText struct {
 	Message     string `json:"message"`     // for the developer
 	UserMessage string `json:"userMessage"` // for the staff; may be empty
 }
+
+// ErrorDocs is the page about an error, a path on the gateway.
+func ErrorDocs(code int) string { return "/docs/errors#" + strconv.Itoa(code) }
 
 // Fill puts values into a text: Fill(text, "tid", "12345678") replaces {tid}.
 // It takes names and values in turn.

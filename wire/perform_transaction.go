@@ -11,10 +11,10 @@ import (
 
 // The limits of what can be asked for, in minor units and characters.
 const (
-	MaxAmount   money.Minor = 99_999_999
-	MaxCashback money.Minor = 10_000
-	MaxAuthCode             = 16
-	MaxRequestKey           = 64
+	MaxAmount     money.Minor = 99_999_999
+	MaxCashback   money.Minor = 10_000
+	MaxAuthCode               = 16
+	MaxRequestKey             = 64
 )
 
 // A PerformTransactionRequest asks for a card transaction; its type is the

@@ -39,7 +39,7 @@ type Fault struct {
 // A Validator holds all schemas, compiled. It may be used by many goroutines at
 // once.
 type Validator struct {
-	compiled map[string]*jsonschema.Schema // by version/file
+	compiled map[string]*jsonschema.Schema // by folder/file
 }
 
 // base is where the schemas stand for the compiler. Nothing is fetched from it.
@@ -52,9 +52,13 @@ func New(x *spec.Index) (*Validator, error) {
 	c.DefaultDraft(jsonschema.Draft4)
 	c.UseLoader(noLoader{})
 	v := &Validator{compiled: map[string]*jsonschema.Schema{}}
-	for _, m := range x.Messages() {
+	messages := x.Messages()
+	for _, e := range x.Extensions() {
+		messages = append(messages, e.Messages...)
+	}
+	for _, m := range messages {
 		for _, s := range m.Schemas {
-			key := s.Version + "/" + s.File
+			key := s.Folder + "/" + s.File
 			if _, ok := v.compiled[key]; ok {
 				continue // the error message is published once for both sides
 			}
@@ -80,13 +84,14 @@ func (noLoader) Load(url string) (any, error) {
 	return nil, fmt.Errorf("schema: %s is not at hand; schemas stand alone", url)
 }
 
-// Check judges a message by the schema published as that file in that version.
-// It returns the faults in the order of their places, none if the message fits.
-// The error is [ErrNotJSON] or [ErrNoSchema].
-func (v *Validator) Check(version, file string, text []byte) ([]Fault, error) {
-	s, ok := v.compiled[version+"/"+file]
+// Check judges a message by the schema published as that file in that folder,
+// which is a version of the contract, or as in extensions/keys/v1. It returns
+// the faults in the order of their places, none if the message fits. The error
+// is [ErrNotJSON] or [ErrNoSchema].
+func (v *Validator) Check(folder, file string, text []byte) ([]Fault, error) {
+	s, ok := v.compiled[folder+"/"+file]
 	if !ok {
-		return nil, fmt.Errorf("%w: %s/%s", ErrNoSchema, version, file)
+		return nil, fmt.Errorf("%w: %s/%s", ErrNoSchema, folder, file)
 	}
 	if err := readable(text); err != nil {
 		return nil, err
