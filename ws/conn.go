@@ -77,9 +77,9 @@ func (o *Options) fill() {
 }
 
 // readAhead is the buffer each connection owns for reading. It takes a typical
-// request with its header in one system call, and costs an idle connection
-// little. Larger messages are read straight into the caller's slice.
-const readAhead = 192
+// request with its header in one system call, and lets a Conn fit the allocator's
+// size of 448 bytes. Larger messages are read straight into the caller's slice.
+const readAhead = 152
 
 // A Conn is one WebSocket. One goroutine reads; every other method may be
 // called by any number of goroutines.
@@ -89,7 +89,6 @@ const readAhead = 192
 type Conn struct {
 	nc   net.Conn
 	raw  syscall.RawConn // to write without blocking; nil where that cannot be
-	role Role
 	opt  Options
 	born time.Time
 	seen atomic.Int64 // last byte from the peer, as time since born
@@ -98,6 +97,7 @@ type Conn struct {
 	ahead []byte // read but not consumed yet: of the upgrade request, or of in
 	in    [readAhead]byte
 	hdr   [12]byte
+	role  Role
 
 	mu         sync.Mutex
 	out        []byte // whole frames that wait
