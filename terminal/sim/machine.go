@@ -36,6 +36,9 @@ type Machine struct {
 	run     *run   // what it does for the gateway, or a report of its own; nil when idle
 	round   *round // the waiter's visit; nil when there is none
 	scripts []Script
+	always  *Script // when no script is left
+
+	troubles troubles
 
 	queue   []told // events that wait for the one who tells them
 	telling bool
@@ -89,7 +92,8 @@ func (m *Machine) Connect(sink terminal.Sink) terminal.Terminal {
 	l := &link{m, sink}
 	m.mu.Lock()
 	again := m.link != nil
-	m.link, m.cut = l, false
+	m.drop()
+	m.link, m.cut = l, m.troubles.dark
 	m.round.unheard()
 	if err := m.ready(); err != nil {
 		m.breakDown(err)
@@ -142,24 +146,40 @@ func (m *Machine) comeBack() {
 // or Connect, nothing reaches it and nothing comes from it.
 func (m *Machine) CutLink() {
 	m.mu.Lock()
-	if !m.cut {
-		m.enqueue(terminal.WentAway{})
-		m.cut = true
-		m.round.unheard()
-	}
+	m.cutLink()
 	m.mu.Unlock()
 	m.tell()
 }
 
-// RestoreLink undoes CutLink. What was not acknowledged is told again.
+// cutLink is CutLink. The caller holds m.mu.
+func (m *Machine) cutLink() {
+	if m.cut {
+		return
+	}
+	m.drop()
+	if m.link != nil && !m.broken {
+		m.queue = append(m.queue, told{m.link, terminal.WentAway{}})
+	}
+	m.cut = true
+	m.troubles.cuts++
+	m.round.unheard()
+}
+
+// RestoreLink undoes CutLink, unless the power is gone. What was not
+// acknowledged is told again.
 func (m *Machine) RestoreLink() {
 	m.mu.Lock()
-	if m.cut {
+	m.restoreLink()
+	m.mu.Unlock()
+	m.tell()
+}
+
+// restoreLink is RestoreLink. The caller holds m.mu.
+func (m *Machine) restoreLink() {
+	if m.cut && !m.troubles.dark {
 		m.cut = false
 		m.comeBack()
 	}
-	m.mu.Unlock()
-	m.tell()
 }
 
 // PowerCycle takes the machine's power away and gives it back: what ran ends as
@@ -178,17 +198,22 @@ func (m *Machine) PowerCycle() error {
 		<-w.done
 	}
 	m.mu.Lock()
-	m.run = nil
-	err := m.wake()
-	if err != nil {
-		m.breakDown(err)
-	} else {
-		m.broken, m.woken, m.cut = false, true, false
-		m.comeBack()
-	}
+	err := m.wakeUp()
 	m.mu.Unlock()
 	m.tell()
 	return err
+}
+
+// wakeUp is a machine that has its power back. The caller holds m.mu.
+func (m *Machine) wakeUp() error {
+	m.run, m.troubles.dark = nil, false
+	if err := m.wake(); err != nil {
+		m.breakDown(err)
+		return err
+	}
+	m.broken, m.woken, m.cut = false, true, false
+	m.comeBack()
+	return nil
 }
 
 // wake ends what was open when the power went. The caller holds m.mu.
@@ -284,14 +309,6 @@ func (m *Machine) breakDown(err error) {
 	}
 }
 
-// enqueue leaves an event for the newest link. The caller holds m.mu and calls
-// tell after it has let it go.
-func (m *Machine) enqueue(e terminal.Event) {
-	if m.link != nil && !m.cut && !m.broken {
-		m.queue = append(m.queue, told{m.link, e})
-	}
-}
-
 // tell calls the sink with what waits, in order, one event at a time. While
 // another goroutine does so it leaves the work to it.
 func (m *Machine) tell() {
@@ -327,17 +344,27 @@ func (m *Machine) reaches(l *link) bool {
 	return m.link == l && !m.cut && !m.broken && m.park.ctx.Err() == nil
 }
 
-// enter locks the machine for a call over l.
+// enter locks the machine for a call over l. It waits while nothing gets
+// through.
 func (l *link) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	l.m.mu.Lock()
-	if !l.m.reaches(l) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		l.m.mu.Lock()
+		if !l.m.reaches(l) {
+			l.m.mu.Unlock()
+			return errLinkDown
+		}
+		h := l.m.troubles.hush
+		if h == nil {
+			return nil
+		}
 		l.m.mu.Unlock()
-		return errLinkDown
+		if err := h.wait(ctx, l.m.park); err != nil {
+			return err
+		}
 	}
-	return nil
 }
 
 // Capabilities implements [terminal.Terminal].
@@ -346,10 +373,24 @@ func (l *link) Capabilities() terminal.Capabilities { return l.m.can }
 // Start implements [terminal.Terminal].
 func (l *link) Start(ctx context.Context, r terminal.Request) error {
 	if err := l.enter(ctx); err != nil {
+		if errors.Is(err, errSilent) {
+			return err
+		}
 		return fmt.Errorf("%w: %w", terminal.ErrNotDelivered, err)
 	}
 	m := l.m
-	defer m.mu.Unlock()
+	err := m.start(r)
+	h := m.troubles.hush
+	m.mu.Unlock()
+	m.tell()
+	if h != nil { // the reply is stuck
+		err = errors.Join(err, h.wait(ctx, m.park))
+	}
+	return err
+}
+
+// start is Start once it has come to the machine. The caller holds m.mu.
+func (m *Machine) start(r terminal.Request) error {
 	if f, ok := m.seen[r.ID]; ok {
 		return m.startedBefore(f, r)
 	}
@@ -359,7 +400,25 @@ func (l *link) Start(ctx context.Context, r terminal.Request) error {
 	if m.run != nil || m.round.holds() {
 		return terminal.ErrBusy
 	}
+	if err := m.keptAway(r); err != nil {
+		return err
+	}
 	return m.begin(r)
+}
+
+// keptAway has the request's script keep it from arriving, or returns nil.
+func (m *Machine) keptAway(r terminal.Request) error {
+	s, _ := m.pick(r)
+	i := slices.IndexFunc(s.Mishaps, func(mi Mishap) bool { return mi.At == AtStart && mi.bars() })
+	if i < 0 {
+		return nil
+	}
+	m.take(r)
+	m.suffer(s.Mishaps[i], nil)
+	if s.Mishaps[i].loud() {
+		return fmt.Errorf("%w: %w", terminal.ErrNotDelivered, errLinkDown)
+	}
+	return errSilent
 }
 
 // startedBefore answers a start whose id is known.
@@ -427,7 +486,8 @@ func (m *Machine) begin(r terminal.Request) error {
 		return err
 	}
 	m.newborn = false
-	if run.script.LoseReply {
+	struck := run.strike(AtStarted)
+	if run.script.LoseReply || slices.ContainsFunc(struck, Mishap.loud) {
 		return errors.New("sim: the reply of the machine was lost")
 	}
 	return nil
@@ -466,11 +526,9 @@ func (m *Machine) accept(c current) (*run, error) {
 		m.breakDown(err)
 		return nil, fmt.Errorf("sim: the machine could not note the request: %w", err)
 	}
-	var s Script
-	if len(m.scripts) > 0 {
-		s, m.scripts = m.scripts[0], m.scripts[1:]
-	}
-	run := newRun(m.park.ctx, m, c, s)
+	m.calm()
+	run := newRun(m.park.ctx, m, c, m.take(c.Request))
+	run.strike(AtStart)
 	if !m.park.run(run.play) { // closed in this instant: it wakes with the request
 		run.off()
 		return nil, errLinkDown

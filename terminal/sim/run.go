@@ -3,9 +3,11 @@ package sim
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/terminal"
@@ -27,6 +29,11 @@ type run struct {
 	asked    bool          // under the machine's lock: the signature was asked for
 	done     chan struct{}
 
+	shows    []Show           // not told yet
+	endAfter txn.Notification // where it breaks off
+	paperOut bool             // the roll is at its end
+	mishaps  []Mishap         // under the machine's lock once it plays: not happened yet
+
 	cancellable bool
 	refused     bool // UNABLE_TO_CANCEL was said, or is not to be
 
@@ -43,14 +50,17 @@ var (
 	errCancelled = errors.New("sim: cancelled")
 	errMute      = errors.New("sim: mute")
 	errForbidden = errors.New("sim: the payment may not be charged")
+	errBrokenOff = errors.New("sim: broken off")
 )
 
 func newRun(ctx context.Context, m *Machine, c current, s Script) *run {
 	r := &run{
 		m: m, c: c, script: s, part: m.name.part, began: time.Now(),
 		wish: make(chan struct{}, 1), answered: make(chan struct{}), done: make(chan struct{}),
+		shows: slices.Clone(s.Shows), endAfter: s.EndAfter, paperOut: s.PaperOut > 0, mishaps: slices.Clone(s.Mishaps),
 		cancellable: true,
 	}
+	r.c.Outcome.Time = r.c.Outcome.Time.Add(s.ClockOff)
 	r.ctx, r.off = context.WithCancel(ctx)
 	if s.Result != "" {
 		r.part.result = s.Result
@@ -100,9 +110,20 @@ func (r *run) play() {
 	r.finish(result)
 }
 
-// transaction goes through the steps that people and lines take, and returns
-// how it ended.
+// transaction performs it and returns how it ended.
 func (r *run) transaction() (txn.Result, error) {
+	result, err := r.course()
+	if !errors.Is(err, errBrokenOff) {
+		return result, err
+	}
+	if result = r.c.verdict(); r.c.Phase == begun && r.part.result == txn.Declined {
+		result = txn.Declined
+	}
+	return result, r.removeCard()
+}
+
+// course goes through the steps that people and lines take.
+func (r *run) course() (txn.Result, error) {
 	for _, stage := range []func() error{r.gratuity, r.untilCard, r.withCard, r.connect} {
 		if err := stage(); err != nil {
 			return "", err
@@ -137,10 +158,14 @@ func (r *run) transaction() (txn.Result, error) {
 // whole minor units. At a table it was asked for before.
 func (r *run) gratuity() error {
 	o := &r.c.Outcome
-	if !r.m.name.machine.Gratuity || o.Type != txn.Sale || r.round != nil {
+	percent := r.script.GratuityPercent
+	if percent == 0 && r.m.name.machine.Gratuity {
+		percent = 10
+	}
+	if percent == 0 || o.Type != txn.Sale || r.round != nil {
 		return nil
 	}
-	o.Gratuity = min(o.Base/10, maxTotal-o.Total())
+	o.Gratuity = min(o.Base*money.Minor(percent)/100, maxTotal-o.Total())
 	return r.pause(gratuityTakes)
 }
 
@@ -197,6 +222,9 @@ func (r *run) withCard() error {
 // cashback is given with chip and PIN only; else the sale goes on without.
 func (r *run) cashback() error {
 	o := &r.c.Outcome
+	if o.Cashback == 0 && o.Type == txn.Sale && r.round == nil && r.m.can.Cashback {
+		o.Cashback = max(0, min(r.script.Cashback, maxTotal-o.Total()))
+	}
 	if o.Cashback == 0 {
 		return nil
 	}
@@ -237,7 +265,7 @@ func (r *run) connect() error {
 // authorise asks the acquirer, and has an approval on disk when it returns.
 func (r *run) authorise() (approved bool, err error) {
 	o := &r.c.Outcome
-	o.Time = r.m.park.now()
+	o.Time = r.m.park.now().Add(r.script.ClockOff)
 	if r.part.result == txn.Declined {
 		return false, nil
 	}
@@ -255,14 +283,34 @@ func (r *run) authorise() (approved bool, err error) {
 	if err != nil || !approved {
 		return false, err
 	}
+	if r.script.AcquirerSilent > 0 {
+		return false, r.unheard()
+	}
 	r.c.Phase, r.c.Reverse = authorised, r.part.result == txn.Void
 	if r.part.cvm == txn.CVMSignature {
 		r.c.Phase = signing
 	}
 	c := r.c
 	r.m.mu.Lock()
-	defer r.m.mu.Unlock()
-	return true, r.m.commit(func(mem *memory) { mem.Current = &c })
+	err = r.m.commit(func(mem *memory) { mem.Current = &c })
+	r.m.mu.Unlock()
+	if err != nil {
+		return false, err
+	}
+	return true, r.at(AtAuthorised)
+}
+
+// unheard is an approval that the machine never hears of. As it ends without
+// one, what the acquirer may have done is taken back.
+func (r *run) unheard() error {
+	r.c.Outcome.AuthCode = ""
+	if err := r.pause(r.script.AcquirerSilent); err != nil {
+		return err
+	}
+	if err := r.step(ProcessingError, verdictTakes); err != nil {
+		return err
+	}
+	return errBrokenOff
 }
 
 // mayCharge is the last moment in which a payment can be forbidden.
@@ -311,6 +359,7 @@ func (r *run) signature() error {
 	m.mu.Lock()
 	r.asked = true
 	m.enqueue(terminal.SignatureWanted{ID: r.c.ID, Wish: m.park.wish(m.name.tid, r.c)})
+	r.strike(AtSigning)
 	m.mu.Unlock()
 	m.tell()
 	limit := time.NewTimer(terminal.SignatureLimit)
@@ -338,11 +387,18 @@ func (r *run) signature() error {
 	return nil
 }
 
+// removeCard has the card taken out, and then the printer needs paper.
 func (r *run) removeCard() error {
-	if r.part.entry != txn.MethodChip {
+	if r.part.entry == txn.MethodChip {
+		if err := r.step(RemoveCard, removeTakes); err != nil {
+			return err
+		}
+	}
+	if !r.paperOut {
 		return nil
 	}
-	return r.step(RemoveCard, removeTakes)
+	r.paperOut = false
+	return r.step(ReplacePaper, r.script.PaperOut)
 }
 
 // notify shows progress: to the gateway, or to the waiter at a table.
@@ -362,7 +418,28 @@ func (r *run) step(n txn.Notification, takes time.Duration) error {
 			return err
 		}
 	}
-	return r.pause(takes)
+	if err := r.at(Point(n)); err != nil {
+		return err
+	}
+	if err := r.pause(takes); err != nil {
+		return err
+	}
+	for {
+		i := slices.IndexFunc(r.shows, func(s Show) bool { return s.After == n })
+		if i < 0 {
+			break
+		}
+		next := r.shows[i].Value
+		r.shows = slices.Delete(r.shows, i, i+1)
+		if err := r.step(next, showTakes); err != nil {
+			return err
+		}
+	}
+	if r.endAfter == n {
+		r.endAfter = ""
+		return errBrokenOff
+	}
+	return nil
 }
 
 // hold waits until the script lets it go.
@@ -446,7 +523,9 @@ func (r *run) finish(result txn.Result) {
 		m.breakDown(err)
 	} else {
 		m.run = nil
+		r.strike(AtEnded)
 		m.enqueue(e.event())
+		r.strike(AtTold)
 		m.park.o.Log.Debug("card machine ended a transaction", "tid", m.name.tid, "request", e.ID, "result", result)
 	}
 	m.mu.Unlock()

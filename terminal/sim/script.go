@@ -3,6 +3,9 @@ package sim
 import (
 	"time"
 
+	"github.com/tillwire/tillwire/money"
+	"github.com/tillwire/tillwire/spec"
+	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
 )
 
@@ -19,11 +22,12 @@ const (
 	Approved        txn.Notification = "APPROVED"
 	Declined        txn.Notification = "DECLINED"
 	DeclinedByCard  txn.Notification = "DECLINED_BY_CARD"
+	ReplacePaper    txn.Notification = "REPLACE_PAPER"
 	RemoveCard      txn.Notification = "REMOVE_CARD"
 )
 
 // A Script changes what happens in one request to a machine. Its zero value
-// changes nothing.
+// changes nothing. Times are those of speed 1, and none at Max.
 type Script struct {
 	Result txn.Result        // in place of the name's
 	Entry  txn.PaymentMethod // in place of the name's
@@ -38,6 +42,29 @@ type Script struct {
 	HoldAt txn.Notification
 	Until  <-chan struct{}
 
+	// Cashback is what the cardholder asks the machine for, in minor units, where
+	// the till asked for none and the machine can give some.
+	Cashback money.Minor
+	// GratuityPercent is what the cardholder adds, in whole minor units.
+	GratuityPercent int
+
+	// Shows are more notifications, each told once after another one.
+	Shows []Show
+	// EndAfter breaks the transaction off after that notification: DECLINED where
+	// that is the result to be played, else UNSUCCESSFUL, and once there was an
+	// approval as that has it.
+	EndAfter txn.Notification
+
+	// PaperOut is how long nobody puts a new roll in.
+	PaperOut time.Duration
+	// AcquirerSilent is how long the machine waits for an approval that never
+	// reaches it; then it takes it back.
+	AcquirerSilent time.Duration
+	// ClockOff is how far the machine's clock is ahead in this request.
+	ClockOff time.Duration
+	// Mishaps happen at points of the transaction.
+	Mishaps []Mishap
+
 	// LoseReply has Start accept the request and report an error.
 	LoseReply bool
 }
@@ -48,6 +75,51 @@ func (m *Machine) Script(next ...Script) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.scripts = append(m.scripts, next...)
+}
+
+// A Show is one more notification after another one.
+type Show struct{ After, Value txn.Notification }
+
+// Always says what happens in each transaction from now on for which Script
+// says nothing. Reports are not changed by it.
+func (m *Machine) Always(s Script) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.always = &s
+}
+
+// Calm takes back what Script and Always said. A transaction that runs stays as
+// it is.
+func (m *Machine) Calm() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.scripts, m.always = nil, nil
+}
+
+// pick chooses what happens in a request: what Script said, what Always said,
+// then what the amount says where the park goes by it. The caller holds m.mu.
+func (m *Machine) pick(r terminal.Request) (s Script, queued bool) {
+	switch {
+	case len(m.scripts) > 0:
+		return m.scripts[0], true
+	case r.IsReport():
+	case m.always != nil:
+		return *m.always, false
+	case m.park.o.ByAmount:
+		if found, ok := spec.Default().ScenarioFor(int64(r.Txn.Amount)); ok {
+			return scriptOf(found.Script), false
+		}
+	}
+	return Script{}, false
+}
+
+// take is pick for a request that is about to happen.
+func (m *Machine) take(r terminal.Request) Script {
+	s, queued := m.pick(r)
+	if queued {
+		m.scripts = m.scripts[1:]
+	}
+	return s
 }
 
 // Max is the speed of machines that wait for nothing but answers.
@@ -66,5 +138,6 @@ const (
 	answerTakes     = 1500 * time.Millisecond
 	verdictTakes    = 700 * time.Millisecond
 	removeTakes     = 1200 * time.Millisecond
+	showTakes       = 1500 * time.Millisecond
 	printTakes      = 2 * time.Second
 )
