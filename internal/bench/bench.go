@@ -28,12 +28,13 @@ const (
 	Relay  = "relay"
 	Sales  = "sales"
 	CPU    = "cpu"
+	Visits = "visits"
 	Memory = "memory"
 	Demo   = "demo"
 )
 
 // Names lists the measurements.
-func Names() []string { return []string{Relay, Sales, CPU, Memory, Demo} }
+func Names() []string { return []string{Relay, Sales, CPU, Visits, Memory, Demo} }
 
 // An Effort says how much is measured. Use Full or Quick.
 type Effort struct {
@@ -41,6 +42,7 @@ type Effort struct {
 	Samples      int           // notifications, in each turn
 	Window       time.Duration // of sales, in each turn, after a quarter of it to warm up
 	InFlight     []int         // sales at a time
+	Visits       int           // to tables, at once
 	Connections  int           // idle ones
 	MemoryRounds int           // turns of each side with all connections
 	Demos        int           // demonstrations
@@ -50,7 +52,7 @@ type Effort struct {
 func Full() Effort {
 	return Effort{
 		Rounds: 7, Samples: 500, Window: time.Second, InFlight: []int{1, 16, 128},
-		Connections: 10_000, MemoryRounds: 3, Demos: 5,
+		Visits: 500, Connections: 10_000, MemoryRounds: 3, Demos: 5,
 	}
 }
 
@@ -58,7 +60,7 @@ func Full() Effort {
 func Quick() Effort {
 	return Effort{
 		Rounds: 3, Samples: 200, Window: 300 * time.Millisecond, InFlight: []int{1, 16, 128},
-		Connections: 2000, MemoryRounds: 1, Demos: 1,
+		Visits: 500, Connections: 2000, MemoryRounds: 1, Demos: 1,
 	}
 }
 
@@ -106,7 +108,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	for _, m := range []struct {
 		name string
 		run  func(context.Context) (Group, error)
-	}{{Relay, b.relay}, {Sales, b.sales}, {CPU, b.cpu}, {Memory, b.memory}, {Demo, b.demo}} {
+	}{{Relay, b.relay}, {Sales, b.sales}, {CPU, b.cpu}, {Visits, b.visits}, {Memory, b.memory}, {Demo, b.demo}} {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, m.name) {
 			continue
 		}

@@ -47,7 +47,7 @@ func tiny(t *testing.T, only ...string) Options {
 	return Options{
 		Effort: Effort{
 			Rounds: 2, Samples: 10, Window: 20 * time.Millisecond, InFlight: []int{1, 3},
-			Connections: 60, MemoryRounds: 1, Demos: 2,
+			Visits: 5, Connections: 60, MemoryRounds: 1, Demos: 2,
 		},
 		Only: only, Seed: 7, Dir: t.TempDir(),
 		Idle: self,
@@ -67,6 +67,10 @@ func TestRun(t *testing.T) {
 		CPU: {
 			"1 in flight: a sale / its frames echoed", "1 in flight: a sale / its frames sent once",
 			"3 in flight: a sale / its frames echoed", "3 in flight: a sale / its frames sent once",
+		},
+		Visits: {
+			"5 visits: half of the payments / one sync", "5 visits: 99 of 100 payments / one sync",
+			"5 visits, 2 ms a sync: half of the payments / one sync", "5 visits, 2 ms a sync: 99 of 100 payments / one sync",
 		},
 		Memory: {"60 connections: the gateway / the bare library"},
 		Demo:   {"one demonstration"},
