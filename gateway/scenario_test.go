@@ -42,10 +42,11 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 //	# a comment; the first ones say what the scenario is about
 //	till NAME v0|v1               a till connects to /pac
 //	till NAME v0|v1 pat [final] [acks]   to /pat; it wants final receipts, acknowledges
+//	till NAME v0|v1 ext=keys,late        with extensions
 //	visit TID key=value …         a waiter begins a visit at the terminal
 //	TID| TEXT                     what its screen shows (written by -update)
 //	report TID TYPE               somebody starts a report at the terminal itself
-//	NAME> MESSAGE                 it sends a message; $authCode is the last it was told
+//	NAME> MESSAGE                 it sends a message; $authCode and $requestId are the last told
 //	NAME< MESSAGE                 it got one (written by -update)
 //	NAME closes                   its connection is gone
 //	NAME falls mute, NAME answers pings
@@ -101,6 +102,7 @@ type world struct {
 	screens []string
 
 	authCode string   // the last that a till was told
+	requests []string // the gateway's ids of requests that tills were told, in the order of their coming
 	payments []string // payment ids, in the order of their coming
 }
 
@@ -114,7 +116,8 @@ var validator = sync.OnceValue(func() *schema.Validator {
 })
 
 var (
-	authCode = regexp.MustCompile(`"authCode":"([^"]+)"`)
+	authCode  = regexp.MustCompile(`"authCode":"([^"]+)"`)
+	requestID = regexp.MustCompile(`"requestId":"([^"]+)"`)
 	uuid     = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 )
 
@@ -273,7 +276,11 @@ func (w *world) connect(name, version string, flags ...string) *till {
 		case "acks":
 			query.Set("extensions", "acks")
 		default:
-			w.t.Fatalf("no flag %q of a till", f)
+			names, ok := strings.CutPrefix(f, "ext=")
+			if !ok {
+				w.t.Fatalf("no flag %q of a till", f)
+			}
+			query.Set("extensions", names)
 		}
 	}
 	ticket, err := w.g.Admit(gateway.Knock{Face: face, Query: query})
@@ -299,7 +306,7 @@ func (c *till) sends(message string) {
 	}
 	if json.Unmarshal([]byte(message), &m) == nil && m.ID != nil && m.Method != "" {
 		c.mu.Lock()
-		if _, flies := c.methods[*m.ID]; !flies || m.Method != "cancelTransaction" {
+		if _, flies := c.methods[*m.ID]; !flies || m.Method != "cancelTransaction" && m.Method != "transactionStatus" {
 			c.methods[*m.ID] = m.Method
 		}
 		c.mu.Unlock()
@@ -319,8 +326,12 @@ func (w *world) fits(c *till, message string) {
 		w.t.Errorf("%s: %v", message, err)
 		return
 	}
-	file := "StCE_ErrorMessage.json"
+	folder, file := c.version, "StCE_ErrorMessage.json"
 	switch {
+	case m.Method == "transactionCorrected":
+		folder, file = "extensions/late/"+c.version, "StCN_transactionCorrected.json"
+	case m.Result != nil && strings.HasPrefix(string(m.Result), `{"state"`):
+		folder, file = "extensions/status/"+c.version, "CtSR_transactionStatus_Response.json"
 	case m.Method == "terminalNotification":
 		file = "StCN_terminalNotification.json"
 	case m.Method == "signatureVerificationRequest":
@@ -333,7 +344,8 @@ func (w *world) fits(c *till, message string) {
 		}
 		kind := msg.Kind
 		if kind == spec.KindNotification && m.ID != nil {
-			return // an acknowledged notice: the extension's own form
+			folder, file = "extensions/acks/"+c.version, "StCR_"+msg.Name+"_Request.json"
+			break
 		}
 		sch, _ := msg.Schema(c.version, kind)
 		file = sch.File
@@ -350,7 +362,7 @@ func (w *world) fits(c *till, message string) {
 		sch, _ := msg.Schema(c.version, spec.KindResponse)
 		file = sch.File
 	}
-	faults, err := w.check.Check(c.version, file, []byte(message))
+	faults, err := w.check.Check(folder, file, []byte(message))
 	if err != nil {
 		w.t.Errorf("%s: %v", message, err)
 	}
@@ -370,6 +382,9 @@ func play(t *testing.T, text string, links *exchange) string {
 				w.fits(c, m)
 				if found := authCode.FindStringSubmatch(m); found != nil {
 					w.authCode = found[1]
+				}
+				if found := requestID.FindStringSubmatch(m); found != nil && !slices.Contains(w.requests, found[1]) {
+					w.requests = append(w.requests, found[1])
 				}
 				out = append(out, name+"< "+w.named(shorten(m)))
 			}
@@ -398,6 +413,9 @@ func play(t *testing.T, text string, links *exchange) string {
 
 // named gives payment ids, which are random, names in the order of their coming.
 func (w *world) named(message string) string {
+	for i, id := range w.requests {
+		message = strings.ReplaceAll(message, id, fmt.Sprintf("request %d", i+1))
+	}
 	return uuid.ReplaceAllStringFunc(message, func(id string) string {
 		i := slices.Index(w.payments, id)
 		if i < 0 {
@@ -457,7 +475,11 @@ func (w *world) step(first, rest string) {
 			}
 		})
 	case strings.HasSuffix(first, ">"):
-		w.tills[strings.TrimSuffix(first, ">")].sends(strings.ReplaceAll(rest, "$authCode", w.authCode))
+		request := ""
+		if len(w.requests) > 0 {
+			request = w.requests[len(w.requests)-1]
+		}
+		w.tills[strings.TrimSuffix(first, ">")].sends(strings.NewReplacer("$authCode", w.authCode, "$requestId", request).Replace(rest))
 	case rest == "falls mute", rest == "answers pings":
 		w.tills[first].mute = rest == "falls mute"
 	case rest == "closes":

@@ -34,7 +34,7 @@ func DecodeTransactionStatus(v Version, params jsontext.Value) (TransactionStatu
 	switch {
 	case o.fault != nil:
 	case r.RequestKey != "" && r.RequestID != "":
-		o.fault = newFault("/params", RuleNot, spec.MessageWrongType, "type", "with one of requestKey and requestId")
+		o.fault = newFault("/params", RuleNot, spec.MessageWrongType, "type", "an object with one of requestKey and requestId")
 	case r.RequestKey == "" && r.RequestID == "":
 		o.fault = newFault("/params/requestKey", RuleRequired, spec.MessageRequired)
 	}
