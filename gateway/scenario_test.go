@@ -51,7 +51,8 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 //	NAME closes                   its connection is gone
 //	NAME falls mute, NAME answers pings
 //	wait 80s                      time passes
-//	script TID key=value …        what the terminal's next request will be like
+//	script TID key=value …        what the terminal's next request will be like; scenario=NAME
+//	                              names one of spec/scenarios.json
 //	cut TID, restore TID, power TID   the link, the link again, a restart of the machine
 //	restart                       the gateway is restarted on the same journal
 //	site key=value                a setting of the site
@@ -624,6 +625,11 @@ func script(t *testing.T, words []string) sim.Script {
 	for _, word := range words {
 		key, value, _ := strings.Cut(word, "=")
 		switch key {
+		case "scenario":
+			var ok bool
+			if s, ok = sim.Scenario(value); !ok {
+				t.Fatalf("no scenario %q", value)
+			}
 		case "result":
 			s.Result = txn.Result(value)
 		case "entry":

@@ -31,6 +31,7 @@ type transaction struct {
 
 	started     bool                   // TRANSACTION_STARTED went out
 	spoken      bool                   // some notification went out
+	latest      txn.Notification       // the last that went out
 	decision    *txn.SignatureAnswered // on the signature, recorded or about to be
 	deciding    bool                   // the terminal was told about the signature and has yet to confirm it
 	undecided   bool                   // SIGNATURE_VERIFICATION_PROCESS_COULD_NOT_BE_COMPLETED went out
@@ -291,7 +292,7 @@ func (t *transaction) tell(n txn.Notification) {
 	if t.txn.Told != txn.ToldNothing {
 		return // it was given its answer; nothing follows that
 	}
-	t.spoken = true
+	t.spoken, t.latest = true, n
 	t.calls.notify(t.a.tid, n)
 	t.note(txn.Notified{Value: n, At: time.Now().UTC()})
 	switch n {
@@ -313,6 +314,9 @@ func (t *transaction) notified(n txn.Notification) {
 	}
 	if (n == txn.Cancelling || n == txn.UnableToCancel) && (!t.cancelling || t.refused) {
 		return // nobody asked, or it was said already
+	}
+	if n == t.latest {
+		return // a link brought it twice; said again at once it says nothing new
 	}
 	t.begun()
 	t.decided(nil)
