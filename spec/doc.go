@@ -13,6 +13,7 @@
 //
 //	messages.json                the messages, in the order of the documentation
 //	extensions.json, extensions/ what connections can opt in to, laid out alike
+//	link/                        the messages of the terminal link, laid out alike
 //	pac/<message>, pat/<message> one folder a message
 //	    v1/*.json, v0/*.json     its schemas, by version of the contract
 //	    about.md                 the rest, in prose

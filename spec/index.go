@@ -16,7 +16,7 @@ import (
 
 //go:generate go run ./internal/gen
 
-//go:embed *.json pac pat extensions states
+//go:embed *.json pac pat extensions link states
 var files embed.FS
 
 // An Index is the contract, read. It never changes, so it may be shared; what
@@ -24,6 +24,7 @@ var files embed.FS
 type Index struct {
 	messages      []Message
 	extensions    []Extension
+	link          []Message
 	schemas       map[string]Schema // by folder/file, as they are published
 	errors        []ErrorCode
 	notifications []NotificationValue
@@ -63,6 +64,7 @@ func Load(fsys fs.FS) (*Index, error) {
 	for file, into := range map[string]any{
 		"messages.json":          &x.messages,
 		"extensions.json":        &x.extensions,
+		"link/messages.json":     &x.link,
 		"errors.json":            &x.errors,
 		"notifications.json":     &x.notifications,
 		"timers.json":            &x.limits,
@@ -77,10 +79,12 @@ func Load(fsys fs.FS) (*Index, error) {
 		}
 	}
 	x.formats, x.lines = receipts.Formats, receipts.Lines
-	for i := range x.messages {
-		m := &x.messages[i]
-		if err := x.loadMessage(fsys, m); err != nil {
-			return nil, fmt.Errorf("spec: %s/%s: %w", m.Side, m.Name, err)
+	for _, list := range [][]Message{x.messages, x.link} {
+		for i := range list {
+			m := &list[i]
+			if err := x.loadMessage(fsys, m); err != nil {
+				return nil, fmt.Errorf("spec: %s/%s: %w", m.Side, m.Name, err)
+			}
 		}
 	}
 	for i := range x.extensions {
@@ -130,7 +134,11 @@ func (x *Index) loadMessage(fsys fs.FS, m *Message) error {
 		return err
 	}
 	m.About = string(about)
-	return x.loadSchemas(fsys, m, dir, "")
+	at := ""
+	if m.Side == Link {
+		at = string(Link)
+	}
+	return x.loadSchemas(fsys, m, dir, at)
 }
 
 // loadSchemas reads schemas and examples of a message from its folder. They are
@@ -177,7 +185,7 @@ func newSchema(version, file string, raw []byte, toward Direction) (Schema, erro
 	case strings.HasSuffix(file, "_Response.json"):
 		s.Kind = KindResponse
 		s.Direction = toward.Opposite()
-	case strings.HasPrefix(file, "StCN_"):
+	case strings.HasPrefix(file, "StCN_"), strings.HasSuffix(file, "_Notification.json"):
 		s.Kind = KindNotification
 	case strings.HasPrefix(file, "StCE_"):
 		s.Kind = KindError
@@ -200,8 +208,14 @@ func newSchema(version, file string, raw []byte, toward Direction) (Schema, erro
 
 // Opposite returns the other direction.
 func (d Direction) Opposite() Direction {
-	if d == ToConnect {
+	switch d {
+	case ToConnect:
 		return ToEPOS
+	case ToTerminal:
+		return FromTerminal
+	case FromTerminal:
+		return ToTerminal
+	case ToEPOS:
 	}
 	return ToConnect
 }
@@ -298,6 +312,10 @@ func (x *Index) ByMethod(side Side, version, method string) (Message, bool) {
 	return Message{}, false
 }
 
+// Link returns the messages of the terminal link, version 1, in the order of the
+// documentation.
+func (x *Index) Link() []Message { return slices.Clone(x.link) }
+
 // Extensions returns the extensions, in the order of the documentation.
 func (x *Index) Extensions() []Extension { return slices.Clone(x.extensions) }
 
@@ -313,7 +331,7 @@ func (x *Index) Extension(name string) (Extension, bool) {
 
 // Schema returns a schema file as it is published at
 // /docs/schemas/<folder>/<file>. The folder is a version; of an extension's
-// messages it is as in extensions/keys/v1.
+// messages it is as in extensions/keys/v1, of the terminal link's it is link/v1.
 func (x *Index) Schema(folder, file string) ([]byte, bool) {
 	s, ok := x.schemas[folder+"/"+file]
 	return s.Raw, ok

@@ -16,6 +16,10 @@ const (
 	PAT Side = "pat" // Pay-At-Table: the till is asked
 )
 
+// Link stands in place of a side in the messages of the terminal link, which is
+// no part of the contract with tills.
+const Link Side = "link"
+
 // The versions of the contract, as they stand in api-version.
 const (
 	V1 = "v1"
@@ -29,6 +33,12 @@ type Direction string
 const (
 	ToConnect Direction = "EPOS → Connect"
 	ToEPOS    Direction = "Connect → EPOS"
+)
+
+// The directions of the terminal link.
+const (
+	ToTerminal   Direction = "gateway → terminal"
+	FromTerminal Direction = "terminal → gateway"
 )
 
 // A Kind is what a message is in JSON-RPC.

@@ -52,7 +52,7 @@ func New(x *spec.Index) (*Validator, error) {
 	c.DefaultDraft(jsonschema.Draft4)
 	c.UseLoader(noLoader{})
 	v := &Validator{compiled: map[string]*jsonschema.Schema{}}
-	messages := x.Messages()
+	messages := append(x.Messages(), x.Link()...)
 	for _, e := range x.Extensions() {
 		messages = append(messages, e.Messages...)
 	}
@@ -85,7 +85,7 @@ func (noLoader) Load(url string) (any, error) {
 }
 
 // Check judges a message by the schema published as that file in that folder,
-// which is a version of the contract, or as in extensions/keys/v1. It returns
+// which is a version of the contract, or as in extensions/keys/v1 and link/v1. It returns
 // the faults in the order of their places, none if the message fits. The error
 // is [ErrNotJSON] or [ErrNoSchema].
 func (v *Validator) Check(folder, file string, text []byte) ([]Fault, error) {

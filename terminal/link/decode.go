@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -120,15 +119,15 @@ const (
 	maxMinor money.Minor = 99_999_999
 )
 
-// id is the name of a request, visit or payment: 1 to 128 printable characters
-// without spaces.
+// id is the name of a terminal, request, visit or payment: 1 to 128 printable
+// ASCII characters, none of them a space.
 func (c *checker) id(name, id string) {
 	switch {
 	case !c.need(name, id != ""):
 	case len(id) > maxID:
-		c.bad(name, fmt.Sprintf("must have at most %d bytes", maxID))
-	case strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r == 0x7f || !unicode.IsPrint(r) }):
-		c.bad(name, "must have printable characters only, and no spaces")
+		c.bad(name, fmt.Sprintf("must have at most %d characters", maxID))
+	case strings.ContainsFunc(id, func(r rune) bool { return r < '!' || r > '~' }):
+		c.bad(name, "must have printable ASCII characters only, and no spaces")
 	}
 }
 
@@ -203,7 +202,11 @@ func (f capabilitiesForm) check(c *checker) {
 	}
 }
 
-func (f welcomeForm) check(c *checker) { c.need("linkVersion", f.LinkVersion != nil) }
+func (f welcomeForm) check(c *checker) {
+	if c.need("linkVersion", f.LinkVersion != nil) && *f.LinkVersion < 1 {
+		c.bad("linkVersion", "must be at least 1")
+	}
+}
 
 func (f notifiedForm) check(c *checker) {
 	c.id("requestId", string(f.RequestID))
@@ -305,10 +308,7 @@ type keyed[F form] struct {
 	form F
 }
 
-func (k keyed[F]) check(c *checker) {
-	c.text(k.name, k.name)
-	c.in(k.name, k.form)
-}
+func (k keyed[F]) check(c *checker) { c.in(k.name, k.form) }
 
 // Totals are sums of amounts: they may be negative, and more than one amount.
 const maxTotal = 1 << 53
@@ -409,8 +409,14 @@ func (f visitLeftForm) check(c *checker) {
 
 // The answers to the gateway.
 
-func (f answerForm) check(c *checker) {
-	one(c, "answer", f.Answer, []string{answerAccepted, answerBusy, answerTaken, answerRefused})
+func (f answerForm) check(c *checker) { c.answer(f, answerTaken, answerRefused) }
+
+func (f startAnswerForm) check(c *checker) {
+	c.answer(answerForm(f), answerAccepted, answerBusy, answerRefused)
+}
+
+func (c *checker) answer(f answerForm, of ...string) {
+	one(c, "answer", f.Answer, of)
 	c.text("reason", f.Reason)
 	c.text("userMessage", f.UserMessage)
 }
@@ -440,8 +446,8 @@ func (f lastAnswerForm) check(c *checker) {
 	one(c, "answer", f.Answer, []string{answerFound, answerNone, answerRefused})
 	c.text("reason", f.Reason)
 	c.text("userMessage", f.UserMessage)
-	if f.RequestID != "" {
-		c.id("requestId", string(f.RequestID))
+	if f.RequestID != nil {
+		c.id("requestId", string(*f.RequestID))
 	}
 	switch {
 	case f.Answer == answerFound && c.need("outcome", f.Outcome != nil):
@@ -535,8 +541,8 @@ func (f *tableListForm) check(c *checker) {
 	for _, t := range f.Tables {
 		c.tableName("tables", t)
 	}
-	if f.Currency != "" {
-		c.currency("currency", f.Currency)
+	if f.Currency != nil {
+		c.currency("currency", *f.Currency)
 	}
 	c.text("message", f.Message)
 }
@@ -548,10 +554,13 @@ func (c *checker) tableName(name string, t table.TableID) {
 }
 
 func (f *tableLockForm) check(c *checker) {
-	if c.need("granted", f.Granted != nil) && *f.Granted {
-		c.currency("currency", f.Currency)
+	granted := c.need("granted", f.Granted != nil) && *f.Granted
+	if f.Currency != nil || granted && c.need("currency", false) {
+		c.currency("currency", *f.Currency)
 	}
-	c.amount("amountOutstanding", f.AmountOutstanding)
+	if f.AmountOutstanding != nil || granted && c.need("amountOutstanding", false) {
+		c.amount("amountOutstanding", *f.AmountOutstanding)
+	}
 	c.text("message", f.Message)
 }
 

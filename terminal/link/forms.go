@@ -81,6 +81,14 @@ func linesOf(forms []lineForm) []receipt.Line {
 
 func ref[T any](v T) *T { return &v }
 
+// value is what p points at, if there is something.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
 // written is a time as it can be written: the clock of a machine may say
 // anything.
 func written(t time.Time) time.Time {
@@ -153,6 +161,9 @@ type answerForm struct {
 	UserMessage string `json:"userMessage,omitzero"`
 }
 
+// A startAnswerForm is the result of a start.
+type startAnswerForm answerForm
+
 // The answers.
 const (
 	answerAccepted = "accepted" // start
@@ -170,11 +181,11 @@ type queryAnswerForm struct {
 }
 
 type lastAnswerForm struct {
-	Answer      string        `json:"answer"`
-	RequestID   txn.RequestID `json:"requestId,omitzero"`
-	Outcome     *outcomeForm  `json:"outcome,omitzero"`
-	Reason      string        `json:"reason,omitzero"`
-	UserMessage string        `json:"userMessage,omitzero"`
+	Answer      string         `json:"answer"`
+	RequestID   *txn.RequestID `json:"requestId,omitzero"`
+	Outcome     *outcomeForm   `json:"outcome,omitzero"`
+	Reason      string         `json:"reason,omitzero"`
+	UserMessage string         `json:"userMessage,omitzero"`
 }
 
 type paymentAnswerForm struct {
@@ -478,15 +489,15 @@ type answerTableForm struct {
 
 type tableListForm struct {
 	Tables   []table.TableID `json:"tables"`
-	Currency money.Currency  `json:"currency,omitzero"`
+	Currency *money.Currency `json:"currency,omitzero"`
 	Message  string          `json:"message,omitzero"`
 }
 
 type tableLockForm struct {
-	Granted           *bool          `json:"granted"`
-	AmountOutstanding money.Minor    `json:"amountOutstanding,omitzero"`
-	Currency          money.Currency `json:"currency,omitzero"`
-	Message           string         `json:"message,omitzero"`
+	Granted           *bool           `json:"granted"`
+	AmountOutstanding *money.Minor    `json:"amountOutstanding,omitzero"` // when granted
+	Currency          *money.Currency `json:"currency,omitzero"`          // when granted
+	Message           string          `json:"message,omitzero"`
 }
 
 type billForm struct {
@@ -511,9 +522,15 @@ func formAnswer(v table.VisitID, a terminal.TableAnswer) answerTableForm {
 	f := answerTableForm{VisitID: v}
 	switch a := a.(type) {
 	case terminal.TableList:
-		f.TableList = &tableListForm{Tables: append([]table.TableID{}, a.Tables...), Currency: a.Currency, Message: cut(a.Message, maxText)}
+		f.TableList = &tableListForm{Tables: append([]table.TableID{}, a.Tables...), Message: cut(a.Message, maxText)}
+		if a.Currency != "" {
+			f.TableList.Currency = &a.Currency
+		}
 	case terminal.TableLock:
-		f.TableLock = &tableLockForm{Granted: &a.Granted, AmountOutstanding: a.Amount, Currency: a.Currency, Message: cut(a.Message, maxText)}
+		f.TableLock = &tableLockForm{Granted: &a.Granted, Message: cut(a.Message, maxText)}
+		if a.Granted {
+			f.TableLock.AmountOutstanding, f.TableLock.Currency = &a.Amount, &a.Currency
+		}
 	case terminal.Bill:
 		f.Bill = &billForm{Lines: formLines(a.Lines), Message: cut(a.Message, maxText)}
 	case terminal.PaymentAllowed:
@@ -532,10 +549,10 @@ func formAnswer(v table.VisitID, a terminal.TableAnswer) answerTableForm {
 func (f answerTableForm) answers() []terminal.TableAnswer {
 	var out []terminal.TableAnswer
 	if a := f.TableList; a != nil {
-		out = append(out, terminal.TableList{Tables: slices.Clip(a.Tables), Currency: a.Currency, Message: a.Message})
+		out = append(out, terminal.TableList{Tables: a.Tables, Currency: value(a.Currency), Message: a.Message})
 	}
 	if a := f.TableLock; a != nil && a.Granted != nil {
-		out = append(out, terminal.TableLock{Granted: *a.Granted, Amount: a.AmountOutstanding, Currency: a.Currency, Message: a.Message})
+		out = append(out, terminal.TableLock{Granted: *a.Granted, Amount: value(a.AmountOutstanding), Currency: value(a.Currency), Message: a.Message})
 	}
 	if a := f.Bill; a != nil {
 		out = append(out, terminal.Bill{Lines: linesOf(a.Lines), Message: a.Message})

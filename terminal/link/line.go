@@ -196,43 +196,45 @@ func (r *remote) Capabilities() terminal.Capabilities { return r.line.caps }
 
 // Start implements [terminal.Terminal].
 func (r *remote) Start(ctx context.Context, q terminal.Request) error {
-	return r.wish(ctx, methodStart, formStart(q), answerAccepted)
+	a, err := ask[startAnswerForm](ctx, r.line, methodStart, formStart(q))
+	switch {
+	case err != nil:
+		return err
+	case a.Answer == answerBusy:
+		return terminal.ErrBusy
+	case a.Answer == answerRefused:
+		return &terminal.RefusedError{Reason: a.Reason, UserMessage: a.UserMessage}
+	}
+	return nil
 }
 
 // Cancel implements [terminal.Terminal].
 func (r *remote) Cancel(ctx context.Context, id txn.RequestID) error {
-	return r.wish(ctx, methodCancel, requestForm{id}, answerTaken)
+	return r.wish(ctx, methodCancel, requestForm{id})
 }
 
 // AnswerSignature implements [terminal.Terminal].
 func (r *remote) AnswerSignature(ctx context.Context, id txn.RequestID, accepted bool) error {
-	return r.wish(ctx, methodAnswerSignature, signatureForm{id, &accepted}, answerTaken)
+	return r.wish(ctx, methodAnswerSignature, signatureForm{id, &accepted})
 }
 
 // Acknowledge implements [terminal.Terminal].
 func (r *remote) Acknowledge(ctx context.Context, id txn.RequestID) error {
-	return r.wish(ctx, methodAcknowledge, requestForm{id}, answerTaken)
+	return r.wish(ctx, methodAcknowledge, requestForm{id})
 }
 
 // AnswerTable implements [terminal.Waiter].
 func (r *remoteWaiter) AnswerTable(ctx context.Context, v table.VisitID, a terminal.TableAnswer) error {
-	return r.wish(ctx, methodAnswerTable, formAnswer(v, a), answerTaken)
+	return r.wish(ctx, methodAnswerTable, formAnswer(v, a))
 }
 
-// wish sends a request whose answer is yes, busy or a refusal.
-func (r *remote) wish(ctx context.Context, method string, params form, yes string) error {
+// wish sends a request whose answer is yes or a refusal.
+func (r *remote) wish(ctx context.Context, method string, params form) error {
 	a, err := ask[answerForm](ctx, r.line, method, params)
-	switch {
-	case err != nil:
-		return err
-	case a.Answer == yes:
-		return nil
-	case a.Answer == answerRefused:
-		return &terminal.RefusedError{Reason: a.Reason, UserMessage: a.UserMessage}
-	case a.Answer == answerBusy && method == methodStart:
-		return terminal.ErrBusy
+	if err == nil && a.Answer == answerRefused {
+		err = &terminal.RefusedError{Reason: a.Reason, UserMessage: a.UserMessage}
 	}
-	return fmt.Errorf("link: %s was answered with %q", method, a.Answer)
+	return err
 }
 
 // Query implements [terminal.Terminal].
@@ -263,7 +265,7 @@ func (r *remote) Last(ctx context.Context) (terminal.Last, error) {
 	case f.Answer == answerRefused:
 		return terminal.Last{}, &terminal.RefusedError{Reason: f.Reason, UserMessage: f.UserMessage}
 	}
-	return terminal.Last{ID: f.RequestID, Outcome: f.Outcome.outcome()}, nil
+	return terminal.Last{ID: value(f.RequestID), Outcome: f.Outcome.outcome()}, nil
 }
 
 // QueryPayment implements [terminal.Waiter].

@@ -381,16 +381,16 @@ func (s *session) do(ctx context.Context, m jsonrpc.Message) reply {
 	switch m.Method {
 	case methodStart:
 		return handle(m.Params, func(f startForm) (form, error) {
-			return s.yes(answerAccepted, s.term.Start(ctx, f.request()))
+			return started(s.term.Start(ctx, f.request()))
 		}, s)
 	case methodCancel:
-		return handle(m.Params, func(f requestForm) (form, error) { return s.yes(answerTaken, s.term.Cancel(ctx, f.RequestID)) }, s)
+		return handle(m.Params, func(f requestForm) (form, error) { return taken(s.term.Cancel(ctx, f.RequestID)) }, s)
 	case methodAnswerSignature:
 		return handle(m.Params, func(f signatureForm) (form, error) {
-			return s.yes(answerTaken, s.term.AnswerSignature(ctx, f.RequestID, *f.Accepted))
+			return taken(s.term.AnswerSignature(ctx, f.RequestID, *f.Accepted))
 		}, s)
 	case methodAcknowledge:
-		return handle(m.Params, func(f requestForm) (form, error) { return s.yes(answerTaken, s.term.Acknowledge(ctx, f.RequestID)) }, s)
+		return handle(m.Params, func(f requestForm) (form, error) { return taken(s.term.Acknowledge(ctx, f.RequestID)) }, s)
 	case methodQuery:
 		return handle(m.Params, func(f requestForm) (form, error) { return s.query(ctx, f.RequestID) }, s)
 	case methodLast:
@@ -404,7 +404,7 @@ func (s *session) do(ctx context.Context, m jsonrpc.Message) reply {
 			for _, a := range f.answers() {
 				err = w.AnswerTable(ctx, f.VisitID, a)
 			}
-			return s.yes(answerTaken, err)
+			return taken(err)
 		}, s)
 	case methodQueryPayment:
 		if !tables {
@@ -443,18 +443,40 @@ func handle[F form](params jsontext.Value, f func(F) (form, error), s *session) 
 	return reply{result: result}
 }
 
-// yes makes an answer of what the terminal said.
-func (s *session) yes(answer string, err error) (form, error) {
-	var no *terminal.RefusedError
-	switch {
-	case err == nil:
-		return answerForm{Answer: answer}, nil
-	case errors.Is(err, terminal.ErrBusy):
-		return answerForm{Answer: answerBusy}, nil
-	case errors.As(err, &no):
-		return answerForm{Answer: answerRefused, Reason: cut(no.Reason, maxText), UserMessage: cut(no.UserMessage, maxText)}, nil
+// started makes an answer of what the terminal said to a start.
+func started(err error) (form, error) {
+	if err == nil {
+		return startAnswerForm{Answer: answerAccepted}, nil
 	}
-	return nil, err
+	if errors.Is(err, terminal.ErrBusy) {
+		return startAnswerForm{Answer: answerBusy}, nil
+	}
+	no, ok := refusal(err)
+	if !ok {
+		return nil, err
+	}
+	return startAnswerForm(no), nil
+}
+
+// taken makes an answer of what the terminal said to anything else.
+func taken(err error) (form, error) {
+	if err == nil {
+		return answerForm{Answer: answerTaken}, nil
+	}
+	no, ok := refusal(err)
+	if !ok {
+		return nil, err
+	}
+	return no, nil
+}
+
+// refusal is the answer of a terminal that cannot do what was asked.
+func refusal(err error) (answerForm, bool) {
+	no, ok := errors.AsType[*terminal.RefusedError](err)
+	if !ok {
+		return answerForm{}, false
+	}
+	return answerForm{Answer: answerRefused, Reason: cut(no.Reason, maxText), UserMessage: cut(no.UserMessage, maxText)}, true
 }
 
 func (s *session) query(ctx context.Context, id txn.RequestID) (form, error) {
@@ -474,14 +496,18 @@ func (s *session) query(ctx context.Context, id txn.RequestID) (form, error) {
 
 func (s *session) last(ctx context.Context) (form, error) {
 	l, err := s.term.Last(ctx)
-	var no *terminal.RefusedError
-	switch {
-	case err == nil:
-		return lastAnswerForm{Answer: answerFound, RequestID: l.ID, Outcome: formOutcome(l.Outcome)}, nil
-	case errors.Is(err, terminal.ErrNoLast):
+	if errors.Is(err, terminal.ErrNoLast) {
 		return lastAnswerForm{Answer: answerNone}, nil
-	case errors.As(err, &no):
-		return lastAnswerForm{Answer: answerRefused, Reason: cut(no.Reason, maxText), UserMessage: cut(no.UserMessage, maxText)}, nil
 	}
-	return nil, err
+	if no, ok := refusal(err); ok {
+		return lastAnswerForm{Answer: no.Answer, Reason: no.Reason, UserMessage: no.UserMessage}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := lastAnswerForm{Answer: answerFound, Outcome: formOutcome(l.Outcome)}
+	if l.ID != "" { // else the terminal made it by itself
+		f.RequestID = &l.ID
+	}
+	return f, nil
 }
