@@ -8,6 +8,7 @@ import (
 
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/journal/memory"
+	"github.com/tillwire/tillwire/txn"
 )
 
 // A mishap is what happens to one append. Its zero value is none.
@@ -73,6 +74,16 @@ func (f *faulty) Head(ctx context.Context, s journal.Stream) (journal.Head, erro
 		return journal.Head{}, err
 	}
 	return f.Store.Head(ctx, s)
+}
+
+func (f *faulty) ByKey(ctx context.Context, site txn.SiteID, key string) (journal.Head, error) {
+	f.mu.Lock()
+	err := f.headErr
+	f.mu.Unlock()
+	if err != nil {
+		return journal.Head{}, err
+	}
+	return f.Store.ByKey(ctx, site, key)
 }
 
 // set changes how it fails from now on.

@@ -32,7 +32,7 @@ func TestRandomDays(t *testing.T) {
 	for i := range *lives {
 		n := *seed + uint64(i)
 		synctest.Test(t, func(t *testing.T) {
-			d := newDay(t, n)
+			d := newDay(t, n, false)
 			for range 40 {
 				d.step()
 				d.read()
@@ -48,6 +48,35 @@ func TestRandomDays(t *testing.T) {
 	}
 }
 
+// TestRandomDaysWithKeys is the same for tills that give keys to their requests
+// and send them again whenever they like, from whatever connection: whatever
+// goes wrong, no request is run twice, and every try is told the same truth.
+func TestRandomDaysWithKeys(t *testing.T) {
+	again, joined := 0, 0
+	for i := range *lives {
+		n := *seed + uint64(i)
+		synctest.Test(t, func(t *testing.T) {
+			d := newDay(t, n, true)
+			for range 60 {
+				d.step()
+				d.read()
+			}
+			d.evening()
+			again, joined = again+d.again, joined+d.sameEnd
+			if t.Failed() {
+				t.Fatalf("seed %d; again by -seed %d -lives 1:\n%s", n, n, strings.Join(d.diary, "\n"))
+			}
+		})
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d requests were sent again, %d of them shared an end", again, joined)
+	if *lives >= 60 && (again < 100 || joined < 50) {
+		t.Errorf("only %d requests were sent again, and only %d of them shared an end", again, joined)
+	}
+}
+
 // A day is a shop and what happened in it.
 type day struct {
 	*world
@@ -57,14 +86,20 @@ type day struct {
 	tills []*dayTill
 	all   []*asked
 	cut   map[string]bool
-	last  int // amount, no two alike
+	last  int // amount, no two alike but those under one key
+
+	keys      bool // the tills use request keys
+	again     int  // requests that were sent once more
+	sameEnd   int  // of those, how many had the end of another one
+	corrected map[string]string
 }
 
 // An asked is a request of a till.
 type asked struct {
 	method, tid string
 	amount      int
-	answer      string // in words
+	answer      string    // in words
+	at          time.Time // of the answer
 }
 
 type dayTill struct {
@@ -77,11 +112,11 @@ type dayTill struct {
 
 var dayTIDs = []string{"VCMDEMOSIP0", "VCMDEMODIP0", "VCMDEMOSIS0", "VCMDEMOSCD0", "VCMDEMOTIP0", "VCMDEMOVIS0"}
 
-func newDay(t *testing.T, seed uint64) *day {
+func newDay(t *testing.T, seed uint64, keys bool) *day {
 	disk := newFaulty()
 	d := &day{
 		world: newWorld(t, disk, sim.Options{Seed: seed, Speed: 1}), disk: disk,
-		r: rand.New(rand.NewPCG(seed, 0)), cut: map[string]bool{}, last: 1000,
+		r: rand.New(rand.NewPCG(seed, 0)), cut: map[string]bool{}, last: 1000, keys: keys, corrected: map[string]string{},
 	}
 	d.come("v1")
 	for _, id := range dayTIDs { // a machine that has done nothing yet cannot tell what it never saw
@@ -102,7 +137,11 @@ func (d *day) note(format string, args ...any) {
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
 func (d *day) come(version string) {
-	c := &dayTill{till: d.connect(fmt.Sprintf("till%d", len(d.tills)), version), next: 1, pending: map[int]*asked{}}
+	var flags []string
+	if d.keys {
+		flags = []string{"ext=keys,status,late,errors"}
+	}
+	c := &dayTill{till: d.connect(fmt.Sprintf("till%d", len(d.tills)), version, flags...), next: 1, pending: map[int]*asked{}}
 	d.tills = append(d.tills, c)
 	d.note("%s comes, %s", c.name, version)
 }
@@ -132,9 +171,15 @@ func (d *day) ask(c *dayTill, method, tid string) {
 	params := fmt.Sprintf(`{%q:%q}`, c.tidName(), tid)
 	switch method {
 	case "sale", "refund", "preAuth":
-		d.last++
-		a.amount = d.last
-		params = fmt.Sprintf(`{%q:%q,"currency":"GBP","amount":%d}`, c.tidName(), tid, a.amount)
+		if old := d.earlier(c); old != nil {
+			d.again++
+			*a = asked{method: old.method, tid: old.tid, amount: old.amount}
+			method, tid = old.method, old.tid
+		} else {
+			d.last++
+			a.amount = d.last
+		}
+		params = fmt.Sprintf(`{%q:%q,"currency":"GBP","amount":%d%s}`, c.tidName(), tid, a.amount, d.key(a))
 	case "terminalsDetails":
 		params = fmt.Sprintf(`{"tpis":[%q]}`, tid)
 	}
@@ -144,6 +189,31 @@ func (d *day) ask(c *dayTill, method, tid string) {
 	d.all = append(d.all, a)
 	d.note("%s> %d %s %s %d", c.name, id, method, tid, a.amount)
 	c.sends(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":%q,"params":%s}`, id, method, params))
+}
+
+// key is the member with the request's key: there is one for each amount.
+func (d *day) key(a *asked) string {
+	if !d.keys {
+		return ""
+	}
+	return fmt.Sprintf(`,"requestKey":"key %d"`, a.amount)
+}
+
+// earlier is, now and then, a request that the till could send again.
+func (d *day) earlier(c *dayTill) *asked {
+	if !d.keys || d.r.IntN(2) == 0 {
+		return nil
+	}
+	var all []*asked
+	for _, a := range d.all[max(len(d.all)-12, 0):] {
+		if a.amount > 0 && (c.version == "v1" || a.method != "preAuth") {
+			all = append(all, a)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return pick(d.r, all...)
 }
 
 func (d *day) step() {
@@ -254,26 +324,35 @@ func (d *day) restart() {
 // read takes what the tills were told, and holds it against what they asked.
 func (d *day) read() {
 	for _, c := range d.tills {
-		for _, m := range c.take() {
+		got, when := c.takeTimed()
+		for i, m := range got {
 			d.fits(c.till, m)
 			d.note("%s< %s", c.name, word(m))
-			d.told(c, m)
+			d.told(c, m, when[i])
 		}
 	}
 }
 
-func (d *day) told(c *dayTill, message string) {
+func (d *day) told(c *dayTill, message string, at time.Time) {
 	var m struct {
 		ID     *int   `json:"id"`
 		Method string `json:"method"`
 		Params struct {
-			TID string `json:"tid"`
-			TPI string `json:"tpi"`
+			TID       string `json:"tid"`
+			TPI       string `json:"tpi"`
+			RequestID string `json:"requestId"`
+			Payment   struct {
+				Result string `json:"transactionResult"`
+			} `json:"payment"`
 		} `json:"params"`
 		Result any `json:"result"`
 	}
 	if err := json.Unmarshal([]byte(message), &m); err != nil {
 		d.t.Fatal(err)
+	}
+	if m.Method == "transactionCorrected" {
+		d.corrected[m.Params.RequestID] = m.Params.Payment.Result
+		return
 	}
 	if m.Method != "" {
 		own := slices.ContainsFunc(slices.Collect(maps.Values(c.pending)), func(a *asked) bool { return a.tid == m.Params.TID+m.Params.TPI && a.amount > 0 })
@@ -298,6 +377,7 @@ func (d *day) told(c *dayTill, message string) {
 	}
 	delete(c.pending, *m.ID)
 	_, a.answer, _ = strings.Cut(word(message), " ")
+	a.at = at
 }
 
 // evening puts everything right and sees whether it adds up.
@@ -335,6 +415,7 @@ func (d *day) evening() {
 		code, isError := strings.CutPrefix(a.answer, "error ")
 		switch {
 		case a.amount == 0, a.answer == "": // no transaction; or nobody was there to hear
+		case isError && begun && d.keys && !tx.AcceptedAt.Before(a.at): // a later try under the same key
 		case isError && begun && (tx.NotRun == "" || tx.Told != txn.ToldError && code != "-32603"):
 			// A -32603 may be all that anybody knew, until a restart found it on disk.
 			d.t.Errorf("%+v was answered with %s and stands as %+v", a, code, tx)
@@ -348,4 +429,45 @@ func (d *day) evening() {
 	for _, tid := range dayTIDs {
 		d.duplicateAgrees(c, tid)
 	}
+	if d.keys {
+		d.everyKeyTells(byAmount)
+	}
+}
+
+// everyKeyTells sends each request that was begun once more, and compares what
+// it is told with the record and with what others were told.
+func (d *day) everyKeyTells(byAmount map[int]txn.Transaction) {
+	c := d.connect("night", "v1", "ext=keys")
+	ends := map[int]int{}
+	for _, a := range d.all {
+		tx, begun := byAmount[a.amount]
+		if a.amount == 0 || !begun {
+			continue
+		}
+		if a.answer != "" {
+			ends[a.amount]++
+		}
+		c.take()
+		c.says(`{"jsonrpc":"2.0","id":5,"method":%q,"params":{"tid":%q,"currency":"GBP","amount":%d%s}}`, a.method, a.tid, a.amount, d.key(a))
+		want := "5 " + string(truthOf(tx))
+		if tx.Told == txn.ToldError {
+			want = "5 error"
+		}
+		if got := c.take(); len(got) != 1 || !strings.HasPrefix(word(got[0]), want) {
+			d.t.Errorf("%+v under its key: %q, want %s", a, got, want)
+		}
+	}
+	for amount, n := range ends {
+		if n > 1 {
+			d.sameEnd += n - 1
+		}
+		tx := byAmount[amount]
+		if told, ok := d.corrected[string(tx.ID)]; ok && (told != string(truthOf(tx)) || tx.Told != txn.ToldTimedOut) {
+			d.t.Errorf("%s was corrected to %s; it was told %s, and is %s", tx.ID, told, tx.Told, truthOf(tx))
+		}
+	}
+	if after := len(transactions(d.t, d.store, "demo")); after != len(byAmount) {
+		d.t.Errorf("%d transactions, %d after all were sent again", len(byAmount), after)
+	}
+	d.whole()
 }

@@ -78,7 +78,13 @@ func (r *reportRun) terminalCurrency() money.Currency {
 // anyCurrency is that of a report that has no totals: the terminal's, or the
 // first of the contract's where that cannot be known.
 func (r *reportRun) anyCurrency() money.Currency {
-	return cmp.Or(r.terminalCurrency(), money.GBP)
+	known := r.terminalCurrency()
+	if known == "" {
+		if a := r.a.site.actor(r.a.tid); a != nil {
+			known = a.view.Load().Capabilities.Currency
+		}
+	}
+	return cmp.Or(known, money.GBP)
 }
 
 func (r *reportRun) requestID() txn.RequestID { return txn.RequestID(r.run.ID) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/jsonrpc"
@@ -153,34 +154,106 @@ func keyDiffers(pointer string) *fault {
 // withKey serves a request that bears a key: it joins the one that has the key
 // already, or begins as any other does. Begin runs in the terminal's actor.
 func (s *Session) withKey(m jsonrpc.Message, key string, asked body, begin func(a *actor, c *call)) {
-	s.serveKey(s.enter(m), key, asked, begin)
+	q := &keyedCall{call: s.enter(m), key: key, body: asked, begin: begin, until: time.Now().Add(s.limitOf(asked))}
+	q.serve()
 }
 
-func (s *Session) serveKey(c *call, key string, asked body, begin func(a *actor, c *call)) {
-	w, mine := s.site.keys.claim(key, func() { s.serveKey(c, key, asked, begin) })
-	if w != nil {
-		w.actor().do(func() { c.joins(w, asked) })
+// limitOf is how long a till waits for what it asks for.
+func (s *Session) limitOf(b body) time.Duration {
+	limits := s.site.settings.Load().limits
+	switch {
+	case b.report != "":
+		return limits[spec.TimerReport]
+	case b.txn.CardholderNotPresent:
+		return limits[spec.TimerTransactionNotPresent]
+	}
+	return limits[spec.TimerTransaction]
+}
+
+// A keyedCall is a call whose key has yet to be looked at.
+type keyedCall struct {
+	*call
+	key   string
+	body  body
+	begin func(a *actor, c *call)
+	until time.Time // nobody waits longer
+}
+
+// serve claims the key, or joins who has it.
+func (q *keyedCall) serve() {
+	w, mine := q.sess.site.keys.claim(q.key, q.serve)
+	switch {
+	case w != nil:
+		w.actor().do(func() { q.joins(w, q.body) })
+	case mine:
+		q.look()
+	} // else it goes on here once the first one was recorded or refused
+}
+
+// look goes on with the key in hand: what the journal has of it is the answer;
+// a key that it does not have begins.
+func (q *keyedCall) look() {
+	s := q.sess
+	w, err := s.kept(q.key)
+	var f *fault
+	switch {
+	case errors.Is(err, errNobodys):
+		s.g.log.Error("a request came again whose first try could not be recorded", "error", err)
+		f = storage(err)
+	case err != nil:
+		s.g.log.Error("what a request key stands for could not be read yet", "error", err)
+		q.lookLater()
 		return
-	}
-	if !mine {
-		return // it goes on here once the first one was recorded or refused
-	}
-	done, f := s.knownKey(c, key, asked)
-	var a *actor
-	if !done && f == nil {
-		f = s.refusesMore(s.inFlight() - 1)
-	}
-	if !done && f == nil {
-		a, f = s.connectedActor(asked.tid)
-	}
-	if a != nil && c.waits() {
-		a.do(func() { begin(a, c) })
-		return
+	case w != nil:
+		q.joins(w, q.body)
+	default:
+		if f = q.starts(); f == nil {
+			return
+		}
 	}
 	if f != nil {
-		c.fail(f)
+		q.fail(f)
 	}
-	s.site.keys.free(key)
+	s.site.keys.free(q.key)
+}
+
+// starts hands the request to its terminal, unless its till has gone meanwhile.
+func (q *keyedCall) starts() *fault {
+	s := q.sess
+	if f := s.refusesMore(s.inFlight() - 1); f != nil {
+		return f
+	}
+	a, f := s.connectedActor(q.body.tid)
+	if f != nil {
+		return f
+	}
+	if !q.waits() {
+		s.site.keys.free(q.key)
+		return nil
+	}
+	a.do(func() { q.begin(a, q.call) })
+	return nil
+}
+
+// lookLater looks again after a pause. What the key stands for may have taken
+// money, so no error may be told; at the limit TIMED_OUT is, which claims
+// nothing.
+func (q *keyedCall) lookLater() {
+	s := q.sess
+	switch {
+	case s.g.ctx.Err() != nil:
+		return
+	case !q.waits():
+	case time.Now().Before(q.until):
+		time.AfterFunc(recordAgain, q.look)
+		return
+	case q.body.report != "":
+		r := &reportRun{a: s.nobody(q.body.tid)}
+		q.reportTimedOut(q.body.tid, q.body.report, r.anyCurrency())
+	default:
+		q.payment(q.body.tid, attempted(txn.Transaction{Request: q.body.txn, AcceptedAt: time.Now()}, txn.TimedOut))
+	}
+	s.site.keys.free(q.key)
 }
 
 // joins has c wait for the end of w, or be told it, if it asks for the same.
@@ -193,45 +266,36 @@ func (c *call) joins(w keyed, asked body) {
 	w.join(c)
 }
 
-// knownKey answers a request whose key is that of one that has its end. It
-// reports whether there is one.
-func (s *Session) knownKey(c *call, key string, asked body) (done bool, f *fault) {
-	ctx := s.g.ctx
-	h, err := s.g.store.ByKey(ctx, s.site.settings.Load().ID, key)
+// errNobodys is said of a request that was recorded although nobody could know,
+// and whose till was told that it was not taken. It never ran and never will;
+// its end is about to be recorded.
+var errNobodys = errors.New("gateway: the request is open and in nobody's hands")
+
+// kept returns the transaction or report whose request had the key and that has
+// its end, or nil when there is none.
+func (s *Session) kept(key string) (keyed, error) {
+	h, err := s.g.store.ByKey(s.g.ctx, s.site.settings.Load().ID, key)
 	if errors.Is(err, journal.ErrNotFound) {
-		return false, nil
-	}
-	var w keyed
-	if err == nil {
-		w, err = s.ended(ctx, h)
+		return nil, nil
 	}
 	if err != nil {
-		s.g.log.Error("what a request key stands for could not be read", "error", err)
-		return false, storage(err)
+		return nil, err
 	}
-	c.joins(w, asked)
-	return true, nil
-}
-
-// ended reads a transaction or report that has its end.
-func (s *Session) ended(ctx context.Context, h journal.Head) (keyed, error) {
-	w, err := s.read(ctx, h)
+	w, err := s.read(s.g.ctx, h)
 	if err != nil {
 		return nil, err
 	}
 	switch w := w.(type) {
 	case *transaction:
-		if w.txn.State == txn.Finished {
-			return w, nil
+		if w.txn.State != txn.Finished {
+			return nil, fmt.Errorf("%w: %s", errNobodys, h.Stream)
 		}
 	case *reportRun:
-		if w.run.State == report.Finished {
-			return w, nil
+		if w.run.State != report.Finished {
+			return nil, fmt.Errorf("%w: %s", errNobodys, h.Stream)
 		}
 	}
-	// Its till was told that it was not taken, as nobody could know that it had
-	// come to disk; its end is about to be recorded. Nothing ran, or will.
-	return nil, fmt.Errorf("gateway: request %s is open and in nobody's hands", h.Stream)
+	return w, nil
 }
 
 // read makes a transaction or report of what the journal has of it. It is in
@@ -241,19 +305,18 @@ func (s *Session) read(ctx context.Context, h journal.Head) (keyed, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &actor{g: s.g, site: s.site, tid: h.TID}
 	if h.Kind == journal.ReportStream {
-		r := &reportRun{a: a}
-		if known := s.site.actor(h.TID); known != nil {
-			r.currency = known.view.Load().Capabilities.Currency
-		}
+		r := &reportRun{a: s.nobody(h.TID)}
 		r.run, err = journal.ReplayReport(records)
 		return r, err
 	}
-	t := &transaction{a: a}
+	t := &transaction{a: s.nobody(h.TID)}
 	t.txn, err = journal.ReplayTxn(records)
 	return t, err
 }
+
+// nobody stands for the actor of a terminal where nothing is done.
+func (s *Session) nobody(tid txn.TID) *actor { return &actor{g: s.g, site: s.site, tid: tid} }
 
 func (t *transaction) requestKey() string { return t.led.key }
 func (t *transaction) actor() *actor      { return t.a }

@@ -119,7 +119,7 @@ var validator = sync.OnceValue(func() *schema.Validator {
 var (
 	authCode  = regexp.MustCompile(`"authCode":"([^"]+)"`)
 	requestID = regexp.MustCompile(`"requestId":"([^"]+)"`)
-	uuid     = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+	uuid      = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 )
 
 const demoKey = "demo"
@@ -213,6 +213,7 @@ type till struct {
 
 	mu      sync.Mutex
 	got     []string
+	when    []time.Time    // got came
 	methods map[int]string // by id
 	shut    string
 	pingErr error // of each ping
@@ -221,7 +222,7 @@ type till struct {
 func (c *till) Send(m []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.got = append(c.got, string(m))
+	c.got, c.when = append(c.got, string(m)), append(c.when, time.Now())
 	return nil
 }
 
@@ -249,11 +250,16 @@ func (c *till) RemoteAddr() string { return "till " + c.name }
 
 // take returns what came since the last take.
 func (c *till) take() []string {
+	got, _ := c.takeTimed()
+	return got
+}
+
+func (c *till) takeTimed() (got []string, when []time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	got := c.got
-	c.got = nil
-	return got
+	got, when = c.got, c.when
+	c.got, c.when = nil, nil
+	return got, when
 }
 
 func pacQuery(key, version string) url.Values {
