@@ -12,7 +12,7 @@ EXHAUSTIVE = -d -typeonly '^github.com/tillwire/tillwire/'
 CROSS    ?= linux/amd64 windows/amd64 darwin/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help test setup format vet lint unit cross bench-build examples build bench fuzz visits update
+.PHONY: help test setup format vet lint unit cross bench-build examples build bench fuzz visits crash update
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -93,6 +93,10 @@ VISITS ?= 10000
 SEED   ?= 1
 visits: ## VISITS (10000) random visits to tables, from SEED (1)
 	cd gateway && $(GO) test -count=1 -timeout 30m -run TestRandomVisits -visits $(VISITS) -seed $(SEED)
+
+N ?= 10
+crash: ## kill the gateway N (10) times under load and count the money; SEED repeats a schedule
+	$(GO) run ./internal/crash -kills $(N) $(if $(filter command line environment,$(origin SEED)),-seed $(SEED))
 
 update: ## rewrite generated files and golden files; read the diff before you commit it
 	$(GO) generate ./...

@@ -154,6 +154,14 @@ func Floors() Plan {
 				),
 				Why: "the measurements set any part of the product against less of it, and are no part of it",
 			},
+			{
+				Name: "internal/crash", Floor: 6,
+				May: rooms(
+					domain, contract,
+					[]string{"journal/sqlite", "terminal/sim", "gateway", "door", "epos", "internal/folder"},
+				),
+				Why: "the crash harness starts the product as processes, and puts switches around the rooms that move money",
+			},
 			{Name: "internal/folder", Floor: 0, Why: "a data folder knows nothing of what lies in it; " + alone},
 			{Name: "internal/machinetest", Floor: 0, Why: "the machines' tests bring their machine along, and no code but theirs may import it; " + alone},
 			{

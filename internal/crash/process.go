@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A gatewayProcess is one life of the gateway.
+type gatewayProcess struct {
+	cmd   *exec.Cmd
+	ready chan struct{} // closed once it says so
+	ended chan struct{} // closed once it is gone; err is set then
+	err   error
+	log   string // the file that it complains to
+}
+
+// A house says which gateway is started, and how.
+type house struct {
+	dir, addr string
+	tillwire  string // the binary; the house with a fuse is this program itself
+	self      string
+	log       string
+}
+
+// start begins a life of the tillwire binary, or with a point, of the house with
+// a fuse.
+func (h house) start(speed string, seed uint64, point string, nth int) (*gatewayProcess, error) {
+	program := h.tillwire
+	args := []string{
+		"serve", "--dev", "--data", h.dir, "--listen", h.addr,
+		"--sim-speed", speed, "--sim-seed", strconv.FormatUint(seed, 10), "--log-level", "warn",
+	}
+	if point != "" {
+		program = h.self
+		args = []string{"house", "-data", h.dir, "-listen", h.addr, "-speed", speed, "-sim-seed", strconv.FormatUint(seed, 10), "-point", point, "-nth", strconv.Itoa(nth)}
+	}
+	log, err := os.OpenFile(h.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() // the child has its own
+	fmt.Fprintf(log, "--- %s %s\n", filepath.Base(program), strings.Join(args, " "))
+	p := &gatewayProcess{cmd: exec.Command(program, args...), ready: make(chan struct{}), ended: make(chan struct{}), log: h.log}
+	p.cmd.Stderr = log
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TILLWIRE_") })
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		lines := bufio.NewScanner(out)
+		for said := false; lines.Scan(); {
+			if !said && strings.Contains(lines.Text(), "ready") {
+				said = true
+				close(p.ready)
+			}
+		}
+		p.err = p.cmd.Wait()
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+// kill ends it with SIGKILL, if it has not ended itself, and reports whether it
+// was killed.
+func (p *gatewayProcess) kill() (killed bool) {
+	p.cmd.Process.Kill() //nolint:errcheck // it may be gone already
+	<-p.ended
+	return !p.cmd.ProcessState.Exited()
+}
+
+// stop has it stop as an operator does.
+func (p *gatewayProcess) stop(limit time.Duration) error {
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		return err
+	}
+	select {
+	case <-p.ended:
+		return p.err
+	case <-time.After(limit):
+		p.kill()
+		return errors.New("the gateway does not stop")
+	}
+}
+
+// within waits until c is closed or the process has ended, and reports whether
+// c was closed in time.
+func (p *gatewayProcess) within(ctx context.Context, c <-chan struct{}, limit time.Duration) bool {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-c:
+		return true
+	case <-p.ended:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	select {
+	case <-c: // both at once
+		return true
+	default:
+		return false
+	}
+}
+
+// last is the end of what it complained about.
+func (p *gatewayProcess) last() string {
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b[max(0, len(b)-3000):])
+}

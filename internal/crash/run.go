@@ -1,0 +1,335 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tillwire/tillwire/epos"
+	"github.com/tillwire/tillwire/gateway"
+	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/journal/sqlite"
+)
+
+// The site, and the account of its simulated terminals. The tillwire binary
+// adds it by itself for --dev; here it is there before, with short limits.
+const (
+	siteID  = "demo"
+	siteKey = "demo"
+	letters = "DEMO"
+)
+
+var limits = map[string]time.Duration{
+	"transaction": 2 * time.Second, "transactionNotPresent": 3 * time.Second, "signature": time.Second, "report": 4 * time.Second,
+	"patAnswer": 2 * time.Second, "lostTerminal": time.Second, "terminalAccepts": 2 * time.Second, "ping": time.Second,
+}
+
+// The terminals. Each of the first has a till of its own, the next are shared,
+// one of them falls mute and never knows why, the last are the waiters'.
+var (
+	owned    = []string{"VCMDEMOSIP0", "VCMDEMOSCD0", "VCMDEMOSIS0", "VCMDEMOVIS0", "VCMDEMODIP0", "VCMDEMOSSS0"}
+	shared   = []string{"VCMDEMOSKN0", "VCMDEMOSID0"}
+	mute     = "VCMDEMOTIP0"
+	served   = []string{"VCMDEMOSCN0", "VCMDEMOSIN0"}
+	machines = slices.Concat(owned, shared, served, []string{mute})
+)
+
+// A config says what is done.
+type config struct {
+	kills    int
+	seed     uint64
+	dir      string // of this run; the data folder is in it
+	tillwire string
+	self     string
+	out      io.Writer
+}
+
+// A blow is what is done to one life of the gateway.
+type blow struct {
+	point  string // where it ends itself; else it is killed from outside
+	nth    int
+	speed  string
+	early  bool          // the time runs from its start, else from when it is ready
+	wait   time.Duration // until the kill
+	freeze time.Duration // SIGSTOP in between
+}
+
+// plan makes the blows: the same for the same seed.
+func plan(kills int, rng *rand.Rand) []blow {
+	all := points()
+	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	speeds := []string{"20", "100", "max"}
+	var blows []blow
+	for i := range kills {
+		b := blow{speed: speeds[rng.IntN(len(speeds))]}
+		switch {
+		case i%2 == 1:
+			b.point, b.nth = all[i/2%len(all)], 1+rng.IntN(3)
+			b.wait = 1200 * time.Millisecond // it may never come there
+		case rng.IntN(4) == 0:
+			b.early, b.wait = true, time.Duration(rng.IntN(250))*time.Millisecond
+		default:
+			b.wait = 20*time.Millisecond + time.Duration(rng.IntN(900))*time.Millisecond
+		}
+		if i%16 == 4 && !b.early {
+			b.freeze = 2500 * time.Millisecond // longer than a transaction may take, and than two missed pings
+			if i%512 == 500 {
+				b.freeze = 30 * time.Second
+			}
+		}
+		blows = append(blows, b)
+	}
+	return blows
+}
+
+// prepare makes the data folder with the site in it.
+func prepare(ctx context.Context, dir string) error {
+	store, err := sqlite.Open(dir, sqlite.Options{BallastSize: 1 << 20})
+	if err != nil {
+		return err
+	}
+	err = gateway.AddSite(ctx, store, journal.Site{ID: siteID, Name: "Crash", Simulated: letters, Limits: limits})
+	if err == nil {
+		_, _, err = gateway.AddKey(ctx, store, siteID, siteKey, "for this run", nil)
+	}
+	return errors.Join(err, store.Close())
+}
+
+// freeAddress finds a port on which nobody listens.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// A shop is the run's house and the people in it.
+type shop struct {
+	house
+	crowd *crowd
+	rest  *restaurant
+
+	goHome context.CancelFunc // for all
+	leave  context.CancelFunc // for waiters
+	tills  sync.WaitGroup
+	others sync.WaitGroup
+}
+
+func faceURL(addr, face string) string {
+	return "ws://" + addr + "/" + face + "?token=" + siteKey + "&api-version=v1&software-house-id=CRASH&installer-id=CRASH"
+}
+
+// open brings the people in.
+func open(ctx context.Context, h house, rng *rand.Rand) *shop {
+	ctx, home := context.WithCancel(ctx)
+	walking, leave := context.WithCancel(ctx)
+	s := &shop{
+		house: h, goHome: home, leave: leave,
+		crowd: &crowd{pac: faceURL(h.addr, "pac"), ctx: ctx},
+		rest:  newRestaurant(faceURL(h.addr, "pat")),
+	}
+	s.crowd.amount.Store(1000)
+	dice := func() *rand.Rand { return rand.New(rand.NewPCG(rng.Uint64(), rng.Uint64())) }
+	for _, tid := range owned {
+		t := &till{crowd: s.crowd, name: "owner of " + tid, tids: []string{tid}, rng: dice(), held: map[string]string{}}
+		s.tills.Go(t.work)
+	}
+	for i := range 3 {
+		t := &till{crowd: s.crowd, name: fmt.Sprintf("guest %d", i+1), tids: shared, shares: true, rng: dice(), held: map[string]string{}}
+		s.tills.Go(t.work)
+	}
+	s.others.Go(func() { s.rest.serve(ctx) })
+	for _, tid := range served {
+		w := &waiter{base: "http://" + h.addr, tid: tid, rng: dice()}
+		s.others.Go(func() { w.work(walking) })
+	}
+	return s
+}
+
+// A tally is what was done in a run.
+type tally struct {
+	kills, early, atPoints int
+	points                 map[string]bool
+	missed                 []string
+	freezes                int
+}
+
+// run breaks the gateway as often as it is told, and returns what was done and
+// the books as they are afterwards.
+func run(ctx context.Context, c config) (tally, books, error) {
+	done := tally{points: map[string]bool{}}
+	rng := rand.New(rand.NewPCG(c.seed, 4))
+	blows := plan(c.kills, rng)
+	addr, err := freeAddress()
+	if err != nil {
+		return done, books{}, err
+	}
+	h := house{dir: filepath.Join(c.dir, "data"), addr: addr, tillwire: c.tillwire, self: c.self, log: filepath.Join(c.dir, "gateway.log")}
+	if err := prepare(ctx, h.dir); err != nil {
+		return done, books{}, err
+	}
+	s := open(ctx, h, rng)
+	defer s.others.Wait()
+	defer s.tills.Wait()
+	defer s.goHome()
+	for i, b := range blows {
+		if err := s.strike(ctx, c.seed, b, &done); err != nil {
+			return done, books{}, fmt.Errorf("life %d, %+v: %w", i+1, b, err)
+		}
+		if (i+1)%50 == 0 {
+			fmt.Fprintf(c.out, "crash: %d of %d, %d tickets\n", i+1, len(blows), len(s.crowd.written()))
+		}
+	}
+	if c.kills > 0 {
+		if err := copyJournal(h.dir, filepath.Join(c.dir, "killed")); err != nil {
+			return done, books{}, err
+		}
+	}
+	b, err := s.shut(ctx, c.seed)
+	return done, b, err
+}
+
+// strike lives one life of the gateway.
+func (s *shop) strike(ctx context.Context, seed uint64, b blow, done *tally) error {
+	p, err := s.start(b.speed, seed, b.point, b.nth)
+	if err != nil {
+		return err
+	}
+	defer p.kill()
+	never := make(chan struct{})
+	if b.early {
+		p.within(ctx, never, b.wait)
+	} else {
+		if !p.within(ctx, p.ready, 20*time.Second) && b.point == "" {
+			return fmt.Errorf("the gateway does not start: %s", p.last())
+		}
+		if b.freeze > 0 && freeze(p.cmd.Process) == nil {
+			done.freezes++
+			p.within(ctx, never, b.freeze)
+			if err := thaw(p.cmd.Process); err != nil {
+				return err
+			}
+		}
+		p.within(ctx, never, b.wait)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	byItself := false
+	select {
+	case <-p.ended:
+		byItself = true
+	default:
+	}
+	if !p.kill() {
+		return fmt.Errorf("the gateway ended by itself: %v: %s", p.err, p.last())
+	}
+	done.kills++
+	if b.early {
+		done.early++
+	}
+	switch {
+	case b.point == "":
+	case byItself:
+		done.atPoints++
+		done.points[b.point] = true
+	default:
+		done.missed = append(done.missed, b.point)
+	}
+	return nil
+}
+
+// How long the shop may take to come to rest, once nobody disturbs it.
+const restLimit = 40 * time.Second
+
+// shut lets the last gateway live, until everything is at rest, and reads the
+// books.
+func (s *shop) shut(ctx context.Context, seed uint64) (books, error) {
+	p, err := s.start("max", seed, "", 0)
+	if err != nil {
+		return books{}, err
+	}
+	defer p.kill()
+	if !p.within(ctx, p.ready, 20*time.Second) {
+		return books{}, fmt.Errorf("the last gateway does not start: %s", p.last())
+	}
+	s.crowd.close()
+	s.leave()
+	stuck := s.settle(ctx, p)
+	if err := p.stop(20 * time.Second); err != nil {
+		return books{}, fmt.Errorf("the last gateway: %w: %s", err, p.last())
+	}
+	s.goHome()
+	s.tills.Wait()
+	s.others.Wait()
+	b, err := readBooks(ctx, s.dir)
+	if err != nil {
+		return b, err
+	}
+	b.tickets = s.crowd.written()
+	var held []string
+	var failed []error
+	b.booked, held, failed = s.rest.close()
+	b.stuck = append(stuck, held...)
+	return b, errors.Join(failed...)
+}
+
+// settle waits until tills know what they can, terminals are free and tables
+// unlocked. It returns what is not.
+func (s *shop) settle(ctx context.Context, p *gatewayProcess) []string {
+	resting := make(chan struct{})
+	go func() { s.tills.Wait(); close(resting) }()
+	var stuck []string
+	if !p.within(ctx, resting, restLimit) {
+		stuck = append(stuck, "a till still waits for an answer")
+	}
+	for limit := time.Now().Add(restLimit); ; {
+		waiting := s.waiting(ctx)
+		if len(waiting) == 0 || time.Now().After(limit) || ctx.Err() != nil {
+			return append(stuck, waiting...)
+		}
+		p.within(ctx, make(chan struct{}), 100*time.Millisecond)
+	}
+}
+
+// waiting asks for each terminal, and looks at what the journal has open.
+func (s *shop) waiting(ctx context.Context) (all []string) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	c, err := epos.Dial(ctx, epos.Options{URL: s.crowd.pac})
+	if err != nil {
+		return []string{"the gateway: " + err.Error()}
+	}
+	defer c.Close()
+	for _, tid := range machines {
+		d, err := c.TerminalDetails(ctx, epos.TID(tid))
+		if err != nil || d.Status != epos.Available {
+			all = append(all, fmt.Sprintf("terminal %s is %s, %v", tid, d.Status, err))
+		}
+	}
+	if s.rest.waits() {
+		all = append(all, "tables are held")
+	}
+	store, err := sqlite.Open(s.dir, sqlite.Options{ReadOnly: true})
+	if err != nil {
+		return append(all, err.Error())
+	}
+	defer store.Close()
+	heads, err := store.OpenStreams(ctx)
+	if err != nil {
+		return append(all, err.Error())
+	}
+	if v := judge(books{open: heads}); v.Stuck > 0 {
+		all = append(all, v.Findings...)
+	}
+	return all
+}

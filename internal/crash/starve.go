@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// smallDisk is its size in bytes: the ballast, and some more.
+const smallDisk = 40 << 20
+
+// starve fills the disk under a running gateway, kills it there, starts it where
+// nothing can be written, and gives the room back. The machines keep their
+// memory on another disk. It returns what the books say, or
+// errors.ErrUnsupported where no small disk can be made.
+func starve(ctx context.Context, c config) (books, error) {
+	rng := rand.New(rand.NewPCG(c.seed, 5))
+	addr, err := freeAddress()
+	if err != nil {
+		return books{}, err
+	}
+	at := filepath.Join(c.dir, "small")
+	h := house{dir: filepath.Join(at, "data"), addr: addr, tillwire: c.tillwire, self: c.self, log: filepath.Join(c.dir, "small.log")}
+	elsewhere := filepath.Join(c.dir, "small-sim")
+	if err := errors.Join(os.MkdirAll(at, 0o700), os.MkdirAll(elsewhere, 0o700)); err != nil {
+		return books{}, err
+	}
+	unmount, err := mountSmall(at, smallDisk)
+	if err != nil {
+		return books{}, err
+	}
+	defer unmount()
+	if err := prepare(ctx, h.dir); err != nil {
+		return books{}, err
+	}
+	if err := os.Symlink(elsewhere, filepath.Join(h.dir, "sim")); err != nil {
+		return books{}, err
+	}
+	s := open(ctx, h, rng)
+	defer s.others.Wait()
+	defer s.tills.Wait()
+	defer s.goHome()
+
+	p, err := s.start("max", c.seed, "", 0)
+	if err != nil {
+		return books{}, err
+	}
+	defer p.kill()
+	if err := s.until(ctx, p, "tills are served", func() bool { return s.count(taken, 0) >= 10 }); err != nil {
+		return books{}, err
+	}
+	junk := filepath.Join(at, "junk")
+	if err := fill(junk); err != nil {
+		return books{}, err
+	}
+	from := s.tickets()
+	if err := s.until(ctx, p, "tills are refused, for the disk is full", func() bool { return s.count(refused, from) >= 10 }); err != nil {
+		return books{}, err
+	}
+	p.kill()
+	again, err := s.start("max", c.seed, "", 0)
+	if err != nil {
+		return books{}, err
+	}
+	defer again.kill()
+	if !again.within(ctx, again.ready, 20*time.Second) {
+		return books{}, fmt.Errorf("the gateway does not start on a full disk: %s", again.last())
+	}
+	if err := os.Remove(junk); err != nil {
+		return books{}, err
+	}
+	from = s.tickets()
+	if err := s.until(ctx, again, "tills are served again", func() bool { return s.count(taken, from) >= 10 }); err != nil {
+		return books{}, err
+	}
+	again.kill()
+	return s.shut(ctx, c.seed)
+}
+
+// tickets is how many there are.
+func (s *shop) tickets() int { return len(s.crowd.written()) }
+
+// count counts the words that tills were told on tickets from that one on.
+func (s *shop) count(w word, from int) (n int) {
+	for _, k := range s.crowd.written()[from:] {
+		for _, t := range k.Tries {
+			if t.Word == w {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// until waits until something holds.
+func (s *shop) until(ctx context.Context, p *gatewayProcess, what string, holds func() bool) error {
+	for limit := time.Now().Add(30 * time.Second); !holds(); {
+		if time.Now().After(limit) || ctx.Err() != nil {
+			return fmt.Errorf("not in time: %s: %s", what, p.last())
+		}
+		select {
+		case <-p.ended:
+			return fmt.Errorf("the gateway ended before %s: %s", what, p.last())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// fill writes a file until the disk takes no more.
+func fill(name string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	chunk := make([]byte, 4096)
+	for err == nil {
+		_, err = f.Write(chunk)
+	}
+	return f.Close()
+}
