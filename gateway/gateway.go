@@ -285,6 +285,9 @@ func newSettings(s journal.Site) (*settings, error) {
 			return nil, fmt.Errorf("gateway: site %q: time zone: %w", s.ID, err)
 		}
 	}
+	if err := keepingTimes(s); err != nil {
+		return nil, err
+	}
 	limits := map[string]time.Duration{}
 	for _, l := range spec.Default().Limits() {
 		if l.Settable {

@@ -23,6 +23,7 @@ type Metrics struct {
 	conflicts         prometheus.Counter
 	orphans           prometheus.Counter
 	resolved          prometheus.Counter
+	pruned            prometheus.Counter
 	stateSeconds      *prometheus.HistogramVec
 	takeovers         prometheus.Counter
 	takeoverLoops     prometheus.Counter
@@ -55,6 +56,7 @@ func NewMetrics() *Metrics {
 		joined:            counter("requests_joined_total", "Requests that joined an earlier one by its request key."),
 		conflicts:         counter("conflicting_outcomes_total", "Outcomes that contradict what was recorded before."),
 		orphans:           counter("orphan_outcomes_total", "Outcomes of requests that are not known here."),
+		pruned:            counter("pruned_requests_total", "Requests past their keeping time that were removed."),
 		resolved:          counter("resolved_by_hand_total", "Requests and payments of which an operator said what became of them."),
 		stateSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "tillwire", Name: "state_seconds", Help: "Time that transactions of this process spent in a state, by state.",
@@ -74,7 +76,7 @@ func NewMetrics() *Metrics {
 
 func (m *Metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.resolved,
+		m.resolved, m.pruned,
 		m.sessions, m.requests, m.faults, m.outcomes, m.queries, m.deviations, m.signatureTimeouts,
 		m.late, m.corrected, m.joined, m.conflicts, m.orphans, m.stateSeconds, m.takeovers, m.takeoverLoops, m.delivered, m.visits, m.runningGauge,
 	}

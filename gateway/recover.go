@@ -24,6 +24,7 @@ func (g *Gateway) Recover(ctx context.Context) (int, error) {
 			return 0, fmt.Errorf("gateway: recovering request %s: %w", h.Stream, err)
 		}
 	}
+	g.wg.Go(g.prunes)
 	// What tills are owed is in its order before the first of them connects.
 	return len(heads), g.settle(ctx)
 }

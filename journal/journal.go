@@ -119,6 +119,11 @@ type Journal interface {
 	ByKey(ctx context.Context, site txn.SiteID, key string) (Head, error)
 	// List returns the heads that q selects, newest first.
 	List(ctx context.Context, q Query) ([]Head, error)
+	// Prune removes streams that have their end: their records and heads. One that
+	// is open, or is not as the head given says, is left alone, and so is one that
+	// is not there. It returns the heads of those that are gone, durably. Who
+	// prunes and why is recorded; which streams may go is the caller's to know.
+	Prune(ctx context.Context, heads []Head, why string) ([]Head, error)
 	// Verify reads everything and checks the chain, the heads and the mark of
 	// how far it went.
 	Verify(ctx context.Context) (Verification, error)
@@ -133,6 +138,7 @@ type Journal interface {
 type Verification struct {
 	Records int
 	Streams int
+	Pruned  int    // appends of which only the link in the chain is left
 	Head    string // hex of the chain's head
 	Fault   string // empty when everything fits
 }

@@ -33,6 +33,7 @@ type order struct {
 	Enrol     *enrolOrder     `json:"enrol,omitzero"`
 	Terminals *terminalsOrder `json:"terminals,omitzero"` // changes nothing
 	Resolve   *resolveOrder   `json:"resolve,omitzero"`
+	Prune     *pruneOrder     `json:"prune,omitzero"`
 }
 
 // A siteOrder names a site and what is to be so about it; nil leaves it alone.
@@ -79,6 +80,7 @@ type result struct {
 
 	Terminals []standingView `json:"terminals,omitzero"`
 	Resolved  bool           `json:"resolved,omitzero"`
+	Pruned    *prunedView    `json:"pruned,omitzero"`
 }
 
 // change returns the site as the order wants it.
@@ -104,7 +106,7 @@ func (o siteOrder) change(s journal.Site) (journal.Site, error) {
 			delete(limits, name)
 			continue
 		}
-		d, err := time.ParseDuration(text)
+		d, err := parseAge(text)
 		if err != nil || d <= 0 {
 			return s, fmt.Errorf("limit %s: %q is not a time like 90s", name, text)
 		}
@@ -153,6 +155,8 @@ func (o order) carryOut(ctx context.Context, store journal.Store, g *gateway.Gat
 		return o.Resend.carryOut(ctx, store, g)
 	case o.Resolve != nil:
 		return o.Resolve.carryOut(ctx, store, g)
+	case o.Prune != nil:
+		return o.Prune.carryOut(ctx, store)
 	case o.Enrol != nil:
 		secret, key, err := gateway.EnrolTerminal(ctx, store, o.Enrol.Site, o.Enrol.TID, o.Enrol.Note)
 		return result{Key: viewKey(key), Secret: secret}, err

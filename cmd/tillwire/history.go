@@ -29,6 +29,7 @@ type historyCmd struct {
 	Orphans    historyOrphansCmd    `cmd:"" help:"List what terminals told of requests that are not known here."`
 	Outbox     historyOutboxCmd     `cmd:"" help:"List what waits for Pay-At-Table tills, and why."`
 	Resend     historyResendCmd     `cmd:"" help:"Have a Pay-At-Table till sent anew what it lost after it had it."`
+	Prune      historyPruneCmd      `cmd:"" help:"Remove what has its end and is old."`
 	Verify     historyVerifyCmd     `cmd:"" help:"Read everything and check that nothing was altered or cut off."`
 	Rebuild    historyRebuildCmd    `cmd:"" help:"Make the lists anew from the records."`
 }
@@ -58,7 +59,7 @@ type since struct{ time.Time }
 // UnmarshalText reads a time or a duration.
 func (t *since) UnmarshalText(b []byte) error {
 	text := string(b)
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+	if d, err := parseAge(text); err == nil && d >= 0 {
 		t.Time = time.Now().Add(-d)
 		return nil
 	}
@@ -649,6 +650,7 @@ func (c historyVerifyCmd) Run(s streams) error {
 			if err := printJSON(s, struct {
 				Records int    `json:"records"`
 				Streams int    `json:"streams"`
+				Pruned  int    `json:"pruned,omitzero"`
 				Head    string `json:"head"`
 				Fault   string `json:"fault,omitzero"`
 			}(v)); err != nil {
@@ -659,7 +661,11 @@ func (c historyVerifyCmd) Run(s streams) error {
 			return hint(fmt.Errorf("the record is not whole: %s", v.Fault), "keep a copy of the data folder as it is, then compare it with a backup")
 		}
 		if !c.JSON {
-			_, err = fmt.Fprintf(s.out, "whole: %d records of %d requests, chain head %s\n", v.Records, v.Streams, orDash(v.Head))
+			pruned := ""
+			if v.Pruned > 0 {
+				pruned = fmt.Sprintf(", %d appends pruned", v.Pruned)
+			}
+			_, err = fmt.Fprintf(s.out, "whole: %d records of %d requests%s, chain head %s\n", v.Records, v.Streams, pruned, orDash(v.Head))
 		}
 		return err
 	})

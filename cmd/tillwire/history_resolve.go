@@ -168,6 +168,7 @@ func doubtOf(kind journal.StreamKind, records []journal.Record) (*doubtView, err
 			switch e.(type) {
 			case txn.LinkLost, txn.Restarted, txn.CouldNotTell:
 				why = tellTxn(e)
+			default: // as before
 			}
 			note(r, t.State == txn.Unresolved, why)
 		})

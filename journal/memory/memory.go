@@ -177,6 +177,29 @@ func (s *Store) List(ctx context.Context, q journal.Query) ([]journal.Head, erro
 	return heads[:min(len(heads), q.Max())], nil
 }
 
+// Prune implements journal.Journal.
+func (s *Store) Prune(ctx context.Context, heads []journal.Head, _ string) ([]journal.Head, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	var gone []journal.Head
+	for _, h := range heads {
+		st := s.streams[h.Stream]
+		if st == nil || st.head.Open || st.head.Records != h.Records {
+			continue
+		}
+		gone = append(gone, st.head)
+		delete(s.streams, h.Stream)
+		if st.head.RequestKey != "" {
+			delete(s.keys, siteKey{st.head.Site, st.head.RequestKey})
+		}
+	}
+	s.order = slices.DeleteFunc(s.order, func(st *stream) bool { return s.streams[st.head.Stream] != st })
+	return gone, nil
+}
+
 // Verify implements journal.Journal. There is no chain: nobody reaches the
 // memory of the process.
 func (s *Store) Verify(ctx context.Context) (journal.Verification, error) {

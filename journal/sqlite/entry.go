@@ -41,6 +41,17 @@ type entry struct {
 // entryFormat is the first byte of every entry.
 const entryFormat = 1
 
+// stubFormat is the first byte of what is left of an entry that was pruned: the
+// digest of its data follows, so that the chain can be followed over it.
+const stubFormat = 2
+
+// stub returns what is left of an entry whose data has that digest.
+func stub(sum digest) []byte { return append([]byte{stubFormat}, sum[:]...) }
+
+// gone reports whether only a stub is left of the entry. Every other one has
+// records.
+func (e entry) gone() bool { return len(e.records) == 0 }
+
 // encode returns the canonical bytes. Times are seconds since 1970 and
 // nanoseconds, so that any time fits.
 func (e entry) encode() []byte {

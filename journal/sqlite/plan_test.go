@@ -22,7 +22,7 @@ func TestQueryPlans(t *testing.T) {
 	now := time.Now()
 	for _, oldest := range []bool{false, true} {
 		for _, since := range []time.Time{{}, now} {
-			for _, kind := range []journal.StreamKind{"", journal.TransactionStream, journal.ReportStream, journal.VisitStream} {
+			for _, kind := range []journal.StreamKind{"", journal.TransactionStream, journal.ReportStream, journal.VisitStream, journal.OrphanStream} {
 				for _, state := range []string{"", "finished"} {
 					for _, c := range []struct{ site, tid, want string }{
 						{"", "", "heads_accepted"}, {"shop", "", "heads_site"}, {"", "1001", "heads_tid"}, {"shop", "1001", ""},
@@ -32,8 +32,11 @@ func TestQueryPlans(t *testing.T) {
 							Kind: kind, State: state, Since: since, Until: since, OldestFirst: oldest,
 						}
 						want := c.want
-						if kind == journal.ReportStream && c.site != "" {
+						if kind == journal.ReportStream && c.site != "" || kind == journal.OrphanStream {
 							want = ""
+						}
+						if kind == journal.OrphanStream && c.site == "" && c.tid == "" {
+							want = "heads_orphans"
 						}
 						text, _ := listQuery(q)
 						queries[text] = want
@@ -47,6 +50,7 @@ func TestQueryPlans(t *testing.T) {
 	harmless := func(query, detail string) bool {
 		selective := strings.Contains(query, "site = ") || strings.Contains(query, "tid = ")
 		return detail == "SCAN heads USING INDEX heads_accepted" && !selective ||
+			detail == "SCAN heads USING INDEX heads_orphans" && strings.Contains(query, "kind = 'orphan'") ||
 			detail == "SCAN heads USING INDEX heads_open" && query == openQuery
 	}
 	for query, index := range queries {

@@ -53,19 +53,31 @@ type loaded struct {
 	data         []byte
 }
 
+// sum returns the digest of the data that the chain covers.
+func (l *loaded) sum() digest {
+	if len(l.data) == 1+sha256.Size && l.data[0] == stubFormat {
+		return digest(l.data[1:])
+	}
+	return sha256.Sum256(l.data)
+}
+
 // check returns the entry if its hash fits and it can be read, or a
-// *journal.TamperedError.
+// *journal.TamperedError. Of one that was pruned nothing can be read.
 func (l *loaded) check(id int64, genesis digest) (entry, error) {
 	before := genesis
 	if id > 1 && copy(before[:], l.before) != len(before) {
 		return entry{}, &journal.TamperedError{What: fmt.Sprintf("entry %d is missing", id-1)}
 	}
-	if want := link(before, l.prev, sha256.Sum256(l.data)); string(want[:]) != string(l.hash) {
+	sum := l.sum()
+	if want := link(before, l.prev, sum); string(want[:]) != string(l.hash) {
 		// Name the record too, if it can still be made out.
 		if e, err := decodeEntry(l.data); err == nil {
 			return entry{}, &journal.TamperedError{What: fmt.Sprintf("entry %d: record %d of stream %q", id, e.expect+1, e.stream)}
 		}
 		return entry{}, &journal.TamperedError{What: fmt.Sprintf("entry %d", id)}
+	}
+	if len(l.data) > 0 && l.data[0] == stubFormat && string(l.data) == string(stub(sum)) {
+		return entry{}, nil
 	}
 	e, err := decodeEntry(l.data)
 	if err != nil {
@@ -91,6 +103,9 @@ func (s *Store) stream(ctx context.Context, entryStmt *sql.Stmt, last int64) ([]
 		e, err := l.check(id, s.genesis)
 		if err != nil {
 			return nil, nil, err
+		}
+		if e.gone() {
+			return nil, nil, &journal.TamperedError{What: fmt.Sprintf("entry %d was pruned, and a stream leads there", id)}
 		}
 		if n := len(entries); n > 0 && (entries[n-1].stream != e.stream || entries[n-1].expect != e.expect+len(e.records)) ||
 			l.prev >= id || (l.prev == 0) != (e.expect == 0) {
@@ -180,8 +195,8 @@ func listQuery(q journal.Query) (string, []any) {
 	if q.TID != "" {
 		where, args = append(where, "tid = ?"), append(args, string(q.TID))
 	}
-	if q.Kind == journal.ReportStream { // in these words it has an index
-		where = append(where, "kind = 'report'")
+	if q.Kind == journal.ReportStream || q.Kind == journal.OrphanStream { // in these words they have an index
+		where = append(where, "kind = '"+string(q.Kind)+"'")
 	} else if q.Kind != "" {
 		where, args = append(where, "kind = ?"), append(args, string(q.Kind))
 	}

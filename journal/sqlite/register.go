@@ -32,6 +32,9 @@ const (
 // registers reports whether e is of the register.
 func (e entry) registers() bool { return e.kind == siteEntry || e.kind == keyEntry }
 
+// lone reports whether e is no part of a stream.
+func (e entry) lone() bool { return e.registers() || e.kind == pruneEntry }
+
 // PutSite implements journal.Register.
 func (s *Store) PutSite(ctx context.Context, site journal.Site) error {
 	limits := make(map[string]int64, len(site.Limits))

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
 	"errors"
@@ -41,8 +40,8 @@ func (s *Store) verify(ctx context.Context, v *journal.Verification) (err error)
 		}
 	}()
 	rows := map[string]int64{}
-	tail, records, err := s.verifyChain(ctx, tx, m, rows)
-	v.Records, v.Head = records, hex.EncodeToString(tail.hash[:])
+	tail, records, pruned, err := s.verifyChain(ctx, tx, m, rows)
+	v.Records, v.Pruned, v.Head = records, pruned, hex.EncodeToString(tail.hash[:])
 	if err != nil {
 		return err
 	}
@@ -71,39 +70,60 @@ func (s *Store) verify(ctx context.Context, v *journal.Verification) (err error)
 }
 
 // verifyChain follows the chain from its first entry. It counts the records of
-// streams, and notes the sum of each row of the register as it was put last.
-func (s *Store) verifyChain(ctx context.Context, tx *sql.Tx, m mark, register map[string]int64) (tail mark, records int, err error) {
+// streams and the entries that were pruned, and notes the sum of each row of the
+// register as it was put last.
+func (s *Store) verifyChain(ctx context.Context, tx *sql.Tx, m mark, register map[string]int64) (tail mark, records, pruned int, err error) {
 	rows, err := tx.QueryContext(ctx, chainQuery)
 	if err != nil {
-		return tail, 0, wrap(err)
+		return tail, 0, 0, wrap(err)
 	}
 	defer rows.Close()
+	var gone, listed spans
 	tail.hash = s.genesis
 	for rows.Next() {
 		var id int64
 		var l loaded
 		if err := rows.Scan(&id, &l.prev, &l.hash, &l.data); err != nil {
-			return tail, records, wrap(err)
+			return tail, records, pruned, wrap(err)
 		}
 		if id != tail.id+1 {
-			return tail, records, &journal.TamperedError{What: fmt.Sprintf("entry %d is missing", tail.id+1)}
+			return tail, records, pruned, &journal.TamperedError{What: fmt.Sprintf("entry %d is missing", tail.id+1)}
 		}
 		l.before = tail.hash[:]
 		e, err := l.check(id, s.genesis)
 		if err != nil {
-			return tail, records, err
+			return tail, records, pruned, err
 		}
-		tail = mark{id: id, hash: link(tail.hash, l.prev, sha256.Sum256(l.data))}
-		if e.registers() {
+		tail = mark{id: id, hash: link(tail.hash, l.prev, l.sum())}
+		switch {
+		case e.gone():
+			gone = gone.add(id)
+			pruned++
+		case e.registers():
 			register[string(e.kind)+" "+string(e.stream)] = sumOf(e.records[0].Body)
-		} else {
+		case e.kind == pruneEntry:
+			some, err := prunedBy(e)
+			if err == nil && some[len(some)-1].last >= id {
+				err = fmt.Errorf("it names entries behind it")
+			}
+			if err != nil {
+				return tail, records, pruned, &journal.TamperedError{What: fmt.Sprintf("entry %d: %v", id, err)}
+			}
+			listed = append(listed, some...)
+		default:
 			records += len(e.records)
 		}
 		if id == m.id && tail.hash != m.hash {
-			return tail, records, &journal.TamperedError{What: fmt.Sprintf("entry %d is not the one that %s knows of", id, markName)}
+			return tail, records, pruned, &journal.TamperedError{What: fmt.Sprintf("entry %d is not the one that %s knows of", id, markName)}
 		}
 	}
-	return tail, records, wrap(rows.Err())
+	if err := rows.Err(); err != nil {
+		return tail, records, pruned, wrap(err)
+	}
+	if id := gone.uncovered(listed); id != 0 {
+		return tail, records, pruned, &journal.TamperedError{What: fmt.Sprintf("entry %d was taken away, and nothing says that it was pruned", id)}
+	}
+	return tail, records, pruned, nil
 }
 
 // verifyHeads compares each head with what its records make it, and returns
@@ -183,8 +203,20 @@ func integrity(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// tailsQuery finds the last entry of each stream without the heads.
-const tailsQuery = `SELECT id FROM entries WHERE id NOT IN (SELECT prev FROM entries) ORDER BY id`
+// chainIsWhole returns a *journal.TamperedError when an entry does not fit the
+// chain, or was taken away.
+func (s *Store) chainIsWhole(ctx context.Context) error {
+	tx, err := s.read.BeginTx(ctx, nil)
+	if err != nil {
+		return wrap(err)
+	}
+	_, _, _, err = s.verifyChain(ctx, tx, mark{}, map[string]int64{})
+	return errors.Join(err, wrap(tx.Rollback()))
+}
+
+// tailsQuery finds the last entry of each stream that is there, without the
+// heads: what begins with 0x02 is a stub.
+const tailsQuery = `SELECT id FROM entries WHERE id NOT IN (SELECT prev FROM entries) AND substr(data, 1, 1) <> x'02' ORDER BY id`
 
 // Rebuild makes all heads again from the records. It returns how many there
 // are. Entries that do not fit the chain end it, and nothing is changed then.
@@ -193,6 +225,9 @@ func (s *Store) Rebuild(ctx context.Context) (streams int, err error) {
 	r.do = func(w *writer) error {
 		streams = 0
 		clear(w.rows)
+		if err := s.chainIsWhole(ctx); err != nil {
+			return err
+		}
 		if err := w.c.script("DELETE FROM heads"); err != nil {
 			return err
 		}
@@ -210,7 +245,7 @@ func (s *Store) Rebuild(ctx context.Context) (streams int, err error) {
 			if err != nil {
 				return err
 			}
-			if entries[0].registers() {
+			if entries[0].lone() {
 				continue
 			}
 			r, err := rebuilt(ids, entries)
