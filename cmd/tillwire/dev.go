@@ -151,6 +151,8 @@ func newControls(g *gateway.Gateway, sims *simulators) *controls {
 	pages.HandleFunc("POST /dev/sites/{site}/terminals/{tid}/visit", c.visit)
 	pages.HandleFunc("DELETE /dev/sites/{site}/terminals/{tid}/visit", c.leave)
 	pages.HandleFunc("POST /dev/sites/{site}/terminals/{tid}/report", c.report)
+	pages.HandleFunc("POST /dev/sites/{site}/terminals/{tid}/scenario", c.scenario)
+	pages.HandleFunc("DELETE /dev/sites/{site}/terminals/{tid}/scenario", c.calm)
 	c.pages = pages
 	return c
 }

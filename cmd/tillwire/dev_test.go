@@ -93,6 +93,7 @@ func TestControlsAnswerProgramsOfThisMachineOnly(t *testing.T) {
 func TestControlsRefuse(t *testing.T) {
 	srv := devFace(t)
 	const visit = "/dev/sites/demo/terminals/VCMDEMOSIP0/visit"
+	const scenario = "/dev/sites/demo/terminals/VCMDEMOSIP0/scenario"
 	for name, test := range map[string]struct {
 		method, path, kind, body string
 		status                   int
@@ -110,6 +111,12 @@ func TestControlsRefuse(t *testing.T) {
 		"a step that there is not":      {"POST", visit, "application/json", `{"cancelAt":"lunch"}`, 422, "lunch"},
 		"nobody to leave":               {"DELETE", visit, "", "", 409, "nobody"},
 		"a report that there is not":    {"POST", "/dev/sites/demo/terminals/VCMDEMOSIP0/report", "application/json", `{"type":"WEEKLY"}`, 422, "WEEKLY"},
+		"a scenario that there is not":  {"POST", scenario, "application/json", `{"name":"lunch"}`, 422, "lunch"},
+		"a scenario without a name":     {"POST", scenario, "application/json", `{}`, 422, "no scenario"},
+		"less than no times":            {"POST", scenario, "application/json", `{"name":"declined","times":-1}`, 422, "times"},
+		"more times than are kept":      {"POST", scenario, "application/json", `{"name":"declined","times":1001}`, 422, "times"},
+		"a scenario nowhere":            {"POST", "/dev/sites/demo/terminals/12345678/scenario", "application/json", `{"name":"declined"}`, 404, "12345678"},
+		"calm nowhere":                  {"DELETE", "/dev/sites/demo/terminals/12345678/scenario", "", "", 404, "12345678"},
 		"another method":                {"PUT", visit, "application/json", "{}", 405, ""},
 		"another path":                  {"GET", "/dev/sites", "", "", 404, ""},
 	} {

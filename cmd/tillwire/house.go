@@ -32,6 +32,8 @@ type houseConfig struct {
 	Controls             bool // of simulated terminals, under /dev/
 	Speed                float64
 	Seed                 uint64
+	Always               tidScenarios // what simulated terminals play
+	ByAmount             bool         // amounts choose what they play
 	Log                  *slog.Logger
 }
 
@@ -80,7 +82,7 @@ func openHouse(ctx context.Context, cfg houseConfig) (_ *house, err error) {
 		return nil, err
 	}
 	h.sims = &simulators{
-		dir: filepath.Join(h.folder.Dir(), "sim"), speed: cfg.Speed, seed: cfg.Seed,
+		dir: filepath.Join(h.folder.Dir(), "sim"), speed: cfg.Speed, seed: cfg.Seed, always: cfg.Always, byAmount: cfg.ByAmount,
 		log: cfg.Log, parks: map[txn.SiteID]*simPark{},
 	}
 	metrics := gateway.NewMetrics()

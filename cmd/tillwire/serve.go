@@ -52,6 +52,8 @@ type serveCmd struct {
 	Drain       time.Duration `default:"30s" env:"TILLWIRE_DRAIN" placeholder:"TIME" help:"How long to wait for running transactions when told to stop."`
 	SimSpeed    simSpeed      `default:"human" env:"TILLWIRE_SIM_SPEED" placeholder:"SPEED" help:"Pace of simulated terminals: human, max, or how many times faster than people."`
 	SimSeed     uint64        `env:"TILLWIRE_SIM_SEED" placeholder:"N" help:"Seed of simulated cards, auth codes and ids; 0 takes a new one each time."`
+	Scenarios   tidScenarios  `env:"TILLWIRE_SCENARIOS" placeholder:"TID=NAME,…" help:"With --dev: scenarios that simulated terminals always play; see tillwire terminals scenarios."`
+	ByAmount    bool          `name:"scenarios-by-amount" env:"TILLWIRE_SCENARIOS_BY_AMOUNT" help:"With --dev: the last two digits of an amount choose a scenario."`
 	LogLevel    slog.Level    `default:"info" env:"TILLWIRE_LOG_LEVEL" placeholder:"LEVEL" help:"Log from here on: debug, info, warn or error."`
 	LogFormat   string        `default:"text" enum:"text,json" env:"TILLWIRE_LOG_FORMAT" placeholder:"text|json" help:"Form of the log."`
 	PrintConfig bool          `help:"Print the settings in force and where each comes from, then exit."`
@@ -126,6 +128,9 @@ func (c serveCmd) Run(kctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	if !c.Dev && (c.ByAmount || len(c.Scenarios) > 0) {
+		return usage("--scenarios and --scenarios-by-amount go with --dev")
+	}
 	secure, err := c.tls()
 	if err != nil {
 		return err
@@ -138,7 +143,7 @@ func (c serveCmd) Run(kctx *kong.Context, s streams) error {
 	defer ignore()
 	h, err := openHouse(context.Background(), houseConfig{
 		Dir: dir, Command: "tillwire serve", Listen: c.Listen, TLS: secure, BehindProxy: c.BehindProxy,
-		Dev: c.Dev, Controls: c.controls(), Speed: float64(c.SimSpeed), Seed: c.seed(), Log: c.logger(s),
+		Dev: c.Dev, Controls: c.controls(), Speed: float64(c.SimSpeed), Seed: c.seed(), Always: c.Scenarios, ByAmount: c.ByAmount, Log: c.logger(s),
 	})
 	if err != nil {
 		return err

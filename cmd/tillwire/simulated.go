@@ -23,6 +23,9 @@ type simulators struct {
 	seed  uint64
 	log   *slog.Logger
 
+	always   tidScenarios
+	byAmount bool
+
 	mu    sync.Mutex
 	parks map[txn.SiteID]*simPark
 }
@@ -87,12 +90,13 @@ func (s *simulators) open(site journal.Site) (*simPark, error) {
 	}
 	park, err := sim.Open(sim.Options{
 		Dir: filepath.Join(s.dir, string(site.ID)), Account: site.Simulated, Seed: s.seed, Speed: s.speed,
-		MuteFor: muteFor(site), Zone: zone, Log: s.log.With("site", site.ID),
+		MuteFor: muteFor(site), ByAmount: s.byAmount, Zone: zone, Log: s.log.With("site", site.ID),
 	})
 	if err != nil {
 		return nil, hint(fmt.Errorf("simulated terminals of site %s: %w", site.ID, err),
 			"their memory is in %s; without it they begin anew", filepath.Join(s.dir, string(site.ID)))
 	}
+	s.always.arrange(park)
 	return &simPark{park: park, letters: site.Simulated, plugged: map[txn.TID]bool{}}, nil
 }
 

@@ -27,7 +27,8 @@ type terminalCmd struct {
 	TID      string     `name:"tid" required:"" env:"TILLWIRE_TERMINAL_TID" placeholder:"TID" help:"The terminal id that the key is for."`
 	Plays    string     `default:"SIP0" placeholder:"SIP0" help:"What it plays, as the end of a virtual terminal's name says it: result, card, cardholder, machine."`
 	Data     string     `type:"path" env:"TILLWIRE_TERMINAL_DATA" placeholder:"DIR" help:"Folder of its memory; by default one for the TID beside the gateway's."`
-	Script   []scripted `sep:"none" placeholder:"NAME=VALUE,…" help:"What its next transaction is like: result, entry, cvm, sameCard. Once for each of the next ones."`
+	Script   []scripted `sep:"none" placeholder:"NAME=VALUE,…" help:"What its next transaction is like: result, entry, cvm, sameCard, or first scenario. Once for each of the next ones."`
+	ByAmount bool       `name:"scenarios-by-amount" help:"The last two digits of an amount choose a scenario."`
 	SimSpeed simSpeed   `default:"human" env:"TILLWIRE_SIM_SPEED" placeholder:"SPEED" help:"Its pace: human, max, or how many times faster than people."`
 	SimSeed  uint64     `env:"TILLWIRE_SIM_SEED" placeholder:"N" help:"Seed of its cards, auth codes and ids; 0 takes a new one each time."`
 	LogLevel slog.Level `default:"warn" env:"TILLWIRE_LOG_LEVEL" placeholder:"LEVEL" help:"Log from here on: debug, info, warn or error."`
@@ -95,8 +96,13 @@ func (s *scripted) UnmarshalText(b []byte) error {
 			s.CVM = txn.CVM(value)
 		case "sameCard":
 			s.SameCard = true
+		case "scenario":
+			var ok bool
+			if s.Script, ok = sim.Scenario(value); !ok {
+				err = noScenario(value)
+			}
 		default:
-			err = fmt.Errorf("%q is not result, entry, cvm or sameCard", name)
+			err = fmt.Errorf("%q is not result, entry, cvm, sameCard or scenario", name)
 		}
 		if err != nil {
 			return err
@@ -124,7 +130,7 @@ func (c terminalCmd) Run(s streams) error {
 	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: c.LogLevel}))
 	park, err := sim.Open(sim.Options{
 		Dir: filepath.Join(memory.Dir(), "sim"), Named: map[txn.TID]string{txn.TID(c.TID): c.Plays},
-		Seed: serveCmd{SimSeed: c.SimSeed}.seed(), Speed: float64(c.SimSpeed), Log: log,
+		Seed: serveCmd{SimSeed: c.SimSeed}.seed(), Speed: float64(c.SimSpeed), ByAmount: c.ByAmount, Log: log,
 	})
 	if err != nil {
 		return errors.Join(err, memory.Release())

@@ -34,6 +34,9 @@ type terminalsCmd struct {
 	List   terminalsListCmd   `cmd:"" help:"List the terminals and how each stands."`
 	PAT    terminalsPATCmd    `cmd:"" name:"pat" help:"Be a waiter at a simulated terminal: one visit to a table."`
 	Report terminalsReportCmd `cmd:"" help:"Start a report at a simulated terminal; it goes to the Pay-At-Table till."`
+
+	Scenario  terminalsScenarioCmd  `cmd:"" help:"Say what happens in the next transactions at a simulated terminal."`
+	Scenarios terminalsScenariosCmd `cmd:"" help:"List what can happen there: cards, people and faults."`
 }
 
 // Help is shown with the command's own help.
@@ -45,7 +48,8 @@ with --dev on this machine.
     tillwire terminals enrol shop 10001234 --note "counter 2"
     tillwire terminals list
     tillwire terminals pat --tid VCMDEMOSIP0 --waiter 3 --table 12
-    tillwire terminals report end-of-day --tid VCMDEMOSIP0`
+    tillwire terminals report end-of-day --tid VCMDEMOSIP0
+    tillwire terminals scenario --tid VCMDEMOSIP0 back-after-five-minutes`
 }
 
 // devFlags say which gateway's simulated terminals are meant.
