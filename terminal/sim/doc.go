@@ -5,7 +5,9 @@
 //
 // What a machine does is in its name (the contract, section 12): the account's
 // letters, then result, entry, verification and machine. Tests may change it
-// for the next transactions with Script, cut its link and its power.
+// for the next transactions with Script, cut its link and its power. Scenario
+// has the scripts of package spec by their names: what cards and people do, and
+// faults, which are mishaps at points of a transaction.
 //
 // A machine also plays the waiter at a table: Visit goes from the list of
 // tables to the final receipt, and Report starts a report at the machine. What

@@ -1,6 +1,7 @@
 // Command gen writes the Go constants of package spec from its tables, so that
-// an error code, a text or the name of a limit stands in one place only. It is
-// run by go generate in the folder of package spec.
+// an error code, a text or the name of a limit stands in one place only, and the
+// page of the docs about scenarios. It is run by go generate in the folder of
+// package spec.
 package main
 
 import (
@@ -16,7 +17,11 @@ import (
 )
 
 func main() {
-	if err := run("errors.json", "timers.json", "codes_gen.go"); err != nil {
+	err := run("errors.json", "timers.json", "codes_gen.go")
+	if err == nil {
+		err = runScenarios("scenarios.json", "../docs/scenarios.md")
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)
 	}
