@@ -84,8 +84,11 @@ func (h *hop) close() {
 // by chip and PIN has.
 const notesPerSale = 8
 
-// sampled is the notification that is timed.
-const sampled txn.Notification = "PLEASE_WAIT"
+// sampled are the notifications that are timed, in turns: the same one twice
+// running is told once. They are of one length.
+func sampled(i int) txn.Notification {
+	return [...]txn.Notification{"PLEASE_WAIT", "INSERT_CARD"}[i%2]
+}
 
 // relay times a notification through the gateway and a bare frame, in turns.
 func (b *bench) relay(ctx context.Context) (Group, error) {
@@ -130,7 +133,7 @@ func (b *bench) relayed(ctx context.Context, s *shop, began <-chan terminal.Requ
 		return Group{}, ctx.Err()
 	}
 
-	frame := []byte(`{"jsonrpc":"2.0","method":"terminalNotification","params":{"notificationValue":"` + string(sampled) + `","tid":"` + string(tid(0)) + `"}}`)
+	frame := []byte(`{"jsonrpc":"2.0","method":"terminalNotification","params":{"notificationValue":"` + string(sampled(0)) + `","tid":"` + string(tid(0)) + `"}}`)
 	var ours, bare []float64
 	for round := range b.Rounds {
 		b.say("relay: round %d of %d", round+1, b.Rounds)
@@ -174,8 +177,8 @@ func (b *bench) sampleSales(ctx context.Context, s *shop, h *hop, began <-chan t
 			return nil, err
 		}
 		r := <-began // before the terminal had it there was nothing to read
-		for range min(notesPerSale, b.Samples-len(took)) {
-			t, err := h.time(ctx, func() error { m.note(r.ID, sampled); return nil })
+		for i := range min(notesPerSale, b.Samples-len(took)) {
+			t, err := h.time(ctx, func() error { m.note(r.ID, sampled(i)); return nil })
 			if err != nil {
 				return nil, err
 			}
