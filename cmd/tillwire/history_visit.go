@@ -156,7 +156,10 @@ func paymentNote(p table.Payment, amount func(money.Minor) string) string {
 	if c := p.Conflict; c != nil {
 		who := "the terminal"
 		if c.By != "" {
-			who = c.By + because(c.Reason)
+			who = c.By
+			if c.Reason != "" {
+				who += because(c.Reason) + ","
+			}
 		}
 		said := "nothing was taken"
 		if c.Taken {
