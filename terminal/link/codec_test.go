@@ -336,7 +336,8 @@ func FuzzMessages(f *testing.F) {
 // out of all reason.
 func TestWhateverTheClockSays(t *testing.T) {
 	for _, at := range []time.Time{
-		{}, time.Unix(1<<40, 0), time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC),
+		{},
+		time.Unix(1<<40, 0), time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC),
 		time.Date(2026, 3, 14, 12, 0, 0, 5, time.FixedZone("odd", 3601)), time.Date(2026, 3, 14, 12, 0, 0, 0, time.FixedZone("far", 23*3600)),
 	} {
 		f := endedForm{"r1", formOutcome(txn.Outcome{Type: txn.Sale, Result: txn.Successful, Currency: money.GBP, Base: 1, Time: at})}
@@ -362,7 +363,9 @@ func TestWhateverTheClockSays(t *testing.T) {
 func TestTextsAreCut(t *testing.T) {
 	long := strings.Repeat("ü", 5000)
 	for _, a := range []terminal.TableAnswer{
-		terminal.TableList{Message: long}, terminal.TableLock{Message: long}, terminal.Bill{Message: long},
+		terminal.TableList{Message: long},
+		terminal.TableLock{Message: long},
+		terminal.Bill{Message: long},
 		terminal.PaymentForbidden{Payment: "p", Message: long},
 	} {
 		b, err := json.Marshal(formAnswer("v", a))
