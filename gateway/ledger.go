@@ -18,7 +18,7 @@ type ledger struct {
 	key    string // the request key, if there is one
 	count  int    // records known to be kept
 	notes  []func() journal.Record
-	doubt  bool // it is not known whether the last append was kept
+	doubt  bool // count may not be all that was kept
 }
 
 // note keeps a record for the next commit, and has it written out only then: a
@@ -50,6 +50,7 @@ func (l *ledger) commit(ctx context.Context, head journal.Head, records ...journ
 		err = l.settle(ctx, a)
 	}
 	if err != nil {
+		l.doubt = l.doubt || errors.Is(err, journal.ErrConflict)
 		return err
 	}
 	l.count += len(all)
@@ -81,10 +82,10 @@ func (l *ledger) resolve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", journal.ErrUncertain, err)
 	}
-	l.doubt = false
 	if n != l.count {
-		return journal.ErrConflict
+		return journal.ErrConflict // for as long as nobody reads the stream anew
 	}
+	l.doubt = false
 	return nil
 }
 

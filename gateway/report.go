@@ -293,6 +293,7 @@ func (r *reportRun) lost() {
 	}
 	if err := r.record(r.a.g.ctx, report.Interrupted{At: time.Now().UTC()}); err != nil {
 		r.a.g.log.Error("an interruption could not be recorded", "request", r.run.ID, "error", err)
+		r.conflicted(err)
 	}
 }
 
