@@ -29,6 +29,9 @@ type faulty struct {
 	n       int
 	dead    bool
 	headErr error
+
+	keysWork   bool // headErr is not for ByKey
+	failedOnce bool // for a mishap to remember
 }
 
 func newFaulty() *faulty { return &faulty{Store: memory.New()} }
@@ -80,7 +83,7 @@ func (f *faulty) ByKey(ctx context.Context, site txn.SiteID, key string) (journa
 	f.mu.Lock()
 	err := f.headErr
 	f.mu.Unlock()
-	if err != nil {
+	if err != nil && !f.keysWork {
 		return journal.Head{}, err
 	}
 	return f.Store.ByKey(ctx, site, key)
