@@ -384,7 +384,9 @@ func (l *link) Start(ctx context.Context, r terminal.Request) error {
 	m.mu.Unlock()
 	m.tell()
 	if h != nil { // the reply is stuck
-		err = errors.Join(err, h.wait(ctx, m.park))
+		if stuck := h.wait(ctx, m.park); err == nil {
+			err = stuck
+		}
 	}
 	return err
 }
@@ -414,7 +416,7 @@ func (m *Machine) keptAway(r terminal.Request) error {
 		return nil
 	}
 	m.take(r)
-	m.suffer(s.Mishaps[i], nil)
+	m.suffer(s.Mishaps[i])
 	if s.Mishaps[i].loud() {
 		return fmt.Errorf("%w: %w", terminal.ErrNotDelivered, errLinkDown)
 	}

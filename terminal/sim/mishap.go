@@ -116,9 +116,9 @@ func (m *Machine) calm() {
 	}
 }
 
-// suffer has a mishap happen, to the run if there is one. The caller holds m.mu
-// and calls tell after it has let it go.
-func (m *Machine) suffer(mi Mishap, r *run) {
+// suffer has a mishap happen. The caller holds m.mu and calls tell after it has
+// let it go.
+func (m *Machine) suffer(mi Mishap) {
 	m.park.o.Log.Info("card machine has a mishap", "tid", m.name.tid, "at", mi.At, "mishap", mi.Do, "for", mi.For)
 	switch mi.Do {
 	case CutLink:
@@ -150,7 +150,7 @@ func (m *Machine) suffer(mi Mishap, r *run) {
 			m.enqueue(last.event())
 		}
 	case PowerOff:
-		m.loseEverything(mi, r)
+		m.losePower(mi)
 	case Linger: // the run does it
 	}
 }
@@ -187,27 +187,26 @@ func (p *Park) sleep(d time.Duration) bool {
 	}
 }
 
-// loseEverything is a machine without power, until its time is over and what ran
-// has noticed.
-func (m *Machine) loseEverything(mi Mishap, r *run) {
+// losePower is a machine without power, until its time is over and what ran has
+// noticed.
+func (m *Machine) losePower(mi Mishap) {
 	m.cutLink()
 	m.troubles.dark = true
 	cuts := m.troubles.cuts
-	var done chan struct{}
-	switch {
-	case r == nil:
-	case r.round != nil:
-		r.round.off()
-		done = r.round.done
-	default:
+	var ran []chan struct{}
+	if r := m.run; r != nil {
 		r.off()
-		done = r.done
+		ran = append(ran, r.done)
+	}
+	if w := m.round; w != nil {
+		w.off()
+		ran = append(ran, w.done)
 	}
 	if mi.For == 0 {
 		return
 	}
 	m.park.run(func() {
-		if done != nil {
+		for _, done := range ran {
 			<-done
 		}
 		if d := m.park.pace(mi.For); d > 0 && !m.park.sleep(d) {
@@ -324,7 +323,7 @@ func (r *run) strike(p Point) (struck []Mishap) {
 	}
 	r.mishaps = slices.DeleteFunc(r.mishaps, func(mi Mishap) bool { return mi.At == p })
 	for _, mi := range struck {
-		r.m.suffer(mi, r)
+		r.m.suffer(mi)
 	}
 	return struck
 }

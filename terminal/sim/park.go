@@ -45,7 +45,7 @@ type Options struct {
 	// and should be longer than the site's limit. By default it is 10 s longer
 	// than the contract's limits. At Max such a machine restarts at once instead.
 	MuteFor time.Duration
-	// ByAmount has the last two digits of a transaction's amount choose the
+	// ByAmount has the last two digits of an amount at the counter choose the
 	// scenario of package spec that they belong to.
 	ByAmount bool
 	// Zone is the machines' time zone; the process's when nil.
