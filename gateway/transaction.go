@@ -68,12 +68,12 @@ func (t *transaction) begin(ctx context.Context, accepted txn.Accepted) error {
 		return err
 	}
 	t.led.store, t.led.stream = t.a.g.store, accepted.ID
-	if err := t.led.commit(ctx, journal.TxnHead(next), txnRecord(accepted), txnRecord(txn.Dispatched{At: now})); err != nil {
+	if err := t.led.commit(ctx, journal.TxnHead(next), journal.EncodeTxn(accepted, now), journal.EncodeTxn(txn.Dispatched{At: now}, now)); err != nil {
 		if errors.Is(err, journal.ErrUncertain) {
 			t.a.disown(t.led, func(now time.Time) (journal.Head, []journal.Record, error) {
 				never, told := txn.NeverRan{Reason: txn.NeverSent, At: now}, txn.Answered{Told: txn.ToldError, At: now}
 				end, err := txn.Replay(accepted, txn.Dispatched{At: accepted.At}, never, told)
-				return journal.TxnHead(end), []journal.Record{txnRecord(never), txnRecord(told)}, err
+				return journal.TxnHead(end), []journal.Record{journal.EncodeTxn(never, now), journal.EncodeTxn(told, now)}, err
 			}, func() {})
 		}
 		return err
@@ -112,14 +112,17 @@ func (t *transaction) become(next txn.Transaction) {
 
 // note applies an event that need not be on disk before the next step. It
 // reports whether the event was legal.
-func (t *transaction) note(e txn.Event) bool {
+func (t *transaction) note(e txn.Event) bool { return t.noteAt(time.Now().UTC(), e) }
+
+// noteAt is note for a record of that time: an event of the same time keeps
+// none of its own.
+func (t *transaction) noteAt(now time.Time, e txn.Event) bool {
 	next, err := txn.Apply(t.txn, e)
 	if err != nil {
 		t.a.g.log.Warn("event refused", "error", err)
 		return false
 	}
 	t.become(next)
-	now := time.Now().UTC()
 	t.led.note(func() journal.Record { return journal.EncodeTxn(e, now) })
 	if t.flush == nil {
 		t.flush = t.a.after(noteDelay, t.flushNotes)
@@ -294,7 +297,8 @@ func (t *transaction) tell(n txn.Notification) {
 	}
 	t.spoken, t.latest = true, n
 	t.calls.notify(t.a.tid, n)
-	t.note(txn.Notified{Value: n, At: time.Now().UTC()})
+	now := time.Now().UTC()
+	t.noteAt(now, txn.Notified{Value: n, At: now})
 	switch n {
 	case txn.Cancelling:
 		t.honoured = true
@@ -696,10 +700,10 @@ func (t *transaction) closing(e txn.Event) (next txn.Transaction, records []jour
 	now := time.Now().UTC()
 	answer := txn.Answered{Told: t.toldFor(next), At: now}
 	if answer.Told == txn.ToldResult {
-		records = append(records, txnRecord(txn.Notified{Value: txn.TransactionFinished, At: now}))
+		records = append(records, journal.EncodeTxn(txn.Notified{Value: txn.TransactionFinished, At: now}, now))
 	}
 	next, err = txn.Apply(next, answer)
-	return next, append(records, txnRecord(answer)), true, err
+	return next, append(records, journal.EncodeTxn(answer, now)), true, err
 }
 
 // finish does what follows once the end is on disk. With fresh the till has yet
