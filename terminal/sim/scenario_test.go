@@ -272,3 +272,38 @@ func TestRandomMishaps(t *testing.T) {
 		})
 	}
 }
+
+// TestMishapsAtATable: a card at a table is charged as it is told, whatever
+// happens to the machine in between.
+func TestMishapsAtATable(t *testing.T) {
+	for _, p := range []Point{"PRESENT_CARD", "PIN_ENTRY", AtAuthorised, "APPROVED", "REMOVE_CARD"} {
+		for _, do := range []Deed{CutLink, StallLink, HalfOpen, SlowLink, Duplicate, Reorder, PowerOff, Linger} {
+			for _, speed := range []float64{1, Max} {
+				synctest.Test(t, func(t *testing.T) {
+					park := open(t, Options{Seed: 1, Speed: speed})
+					h := newHall(t, park, "VCMDEMOSIP0")
+					got := h.visit(Visit{Table: "12", Pay: []Card{{Script: Script{Mishaps: []Mishap{{p, do, 15 * time.Second}}}}}})
+					time.Sleep(10 * time.Minute)
+					synctest.Wait()
+					var charged, told money.Minor
+					for _, c := range park.Charges() {
+						if !c.Reversed {
+							charged += c.Amount
+						}
+					}
+					paid := map[string]bool{}
+					for _, e := range h.heard() {
+						if e, ok := e.(terminal.PaymentEnded); ok && e.Taken && !paid[string(e.Payment)] {
+							paid[string(e.Payment)] = true
+							told += e.Receipt.Paid + e.Receipt.Gratuity
+						}
+					}
+					if charged != told || (do != PowerOff) != (got.End == EndPaid) {
+						t.Errorf("%s at %s, speed %v: charged %d, told %d, end %s", do, p, speed, charged, told, got.End)
+					}
+					h.free()
+				})
+			}
+		}
+	}
+}
