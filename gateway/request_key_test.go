@@ -326,17 +326,19 @@ func TestKeysOfReports(t *testing.T) {
 	tests := []struct {
 		name  string
 		end   func(s *shop)
+		query func(context.Context, txn.RequestID) (terminal.Answer, error)
 		told  string
 		state string
 	}{
-		{"made", made, "COMPLETE", "finished"},
-		{"late", func(s *shop) { s.pdq.query = going; sleep(120 * time.Second) }, "TIMED_OUT", "unresolved"},
-		{"the terminal cannot tell", func(s *shop) { s.pdq.say(terminal.WentAway{}, terminal.CameBack{}) }, "TIMED_OUT", "unresolved"},
-		{"never made", func(s *shop) { s.pdq.query = never; s.pdq.say(terminal.WentAway{}, terminal.CameBack{}) }, "error -32074", "notRun"},
+		{"made", made, nil, "COMPLETE", "finished"},
+		{"late", func(s *shop) { sleep(120 * time.Second) }, going, "TIMED_OUT", "unresolved"},
+		{"the terminal cannot tell", func(s *shop) { s.pdq.say(terminal.WentAway{}, terminal.CameBack{}) }, nil, "TIMED_OUT", "unresolved"},
+		{"never made", func(s *shop) { s.pdq.say(terminal.WentAway{}, terminal.CameBack{}) }, never, "error -32074", "notRun"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			inShop(t, memory.New(), func(s *shop) {
+				s.pdq.query = tt.query
 				a, b := s.keyed("a", "v1"), s.keyed("b", "v0")
 				ask(a, 1)
 				ask(b, 2)
