@@ -158,7 +158,7 @@ func Floors() Plan {
 				Name: "internal/crash", Floor: 6,
 				May: rooms(
 					domain, contract,
-					[]string{"journal/sqlite", "terminal/sim", "gateway", "door", "epos", "internal/folder"},
+					[]string{"journal/sqlite", "terminal/sim", "terminal/link", "gateway", "door", "epos", "ws", "internal/folder"},
 				),
 				Why: "the crash harness starts the product as processes, and puts switches around the rooms that move money",
 			},

@@ -112,10 +112,26 @@ func readCharges(file string) ([]charge, error) {
 	}
 }
 
-// readBooks reads what is on disk in a folder that no process owns.
-func readBooks(ctx context.Context, dir string) (b books, err error) {
-	if b.charges, err = readCharges(filepath.Join(dir, "sim", siteID, acquirerFile)); err != nil {
+// acquirers are the files of all acquirers of a run: that of the terminals in
+// the gateway's process, and of each remote one.
+func acquirers(dir, remotes string) ([]string, error) {
+	far, err := filepath.Glob(filepath.Join(remotes, "*", "sim", acquirerFile))
+	return append(far, filepath.Join(dir, "sim", siteID, acquirerFile)), err
+}
+
+// readBooks reads what is on disk in the folder of a gateway and those of remote
+// terminals. No process owns them.
+func readBooks(ctx context.Context, dir, remotes string) (b books, err error) {
+	files, err := acquirers(dir, remotes)
+	if err != nil {
 		return b, err
+	}
+	for _, f := range files {
+		charges, err := readCharges(f)
+		if err != nil {
+			return b, err
+		}
+		b.charges = append(b.charges, charges...)
 	}
 	store, err := sqlite.Open(dir, sqlite.Options{ReadOnly: true})
 	if err != nil {

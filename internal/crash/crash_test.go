@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,35 +42,38 @@ func TestCrash(t *testing.T) {
 	if !strings.HasPrefix(last, "crash: kills=10 charges=") || !strings.HasSuffix(last, " lost=0 doubled=0 stuck=0") {
 		t.Errorf("the last line is %q", last)
 	}
-	plantInFiles(t, filepath.Join(c.dir, "data"))
+	plantInFiles(t, filepath.Join(c.dir, "data"), filepath.Join(c.dir, "terminals"))
 }
 
 // plantInFiles alters copies of what is on disk after a run.
-func plantInFiles(t *testing.T, dir string) {
+func plantInFiles(t *testing.T, dir, remotes string) {
+	acquirer := func(dir string) string { return filepath.Join(dir, "sim", siteID, acquirerFile) }
 	books := func(edit func(dir string, standing charge)) verdict {
 		copied := t.TempDir()
-		if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+		text, err := os.ReadFile(acquirer(dir))
+		if err = errors.Join(err, copyJournal(dir, copied), os.MkdirAll(filepath.Dir(acquirer(copied)), 0o700)); err != nil {
 			t.Fatal(err)
 		}
-		b, err := readBooks(t.Context(), copied)
+		if err := os.WriteFile(acquirer(copied), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		charges, err := readCharges(acquirer(dir))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range b.charges {
-			if c.Payment == "" && !c.Reversed && c.Type == string(txn.Sale) {
-				edit(copied, c)
-				if b, err = readBooks(t.Context(), copied); err != nil {
-					t.Fatal(err)
-				}
-				v := verdict{}
-				v.ofCharges(b)
-				return v
-			}
+		at := slices.IndexFunc(charges, func(c charge) bool { return c.Payment == "" && !c.Reversed && c.Type == string(txn.Sale) })
+		if at < 0 {
+			t.Fatal("no sale was charged")
 		}
-		t.Fatal("no sale was charged")
-		return verdict{}
+		edit(copied, charges[at])
+		b, err := readBooks(t.Context(), copied, remotes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := verdict{}
+		v.ofCharges(b)
+		return v
 	}
-	acquirer := func(dir string) string { return filepath.Join(dir, "sim", siteID, acquirerFile) }
 	rewrite := func(t *testing.T, dir string, f func(line string) string) {
 		b, err := os.ReadFile(acquirer(dir))
 		if err != nil {
@@ -87,7 +92,7 @@ func plantInFiles(t *testing.T, dir string) {
 	}
 	t.Run("untouched", func(t *testing.T) {
 		if v := books(func(string, charge) {}); v.Lost+v.Doubled > 0 {
-			t.Errorf("%+v", v)
+			t.Errorf("lost %d, doubled %d: %.2000q", v.Lost, v.Doubled, v.Findings)
 		}
 	})
 	t.Run("a payment that the journal does not know", func(t *testing.T) {
@@ -100,7 +105,7 @@ func plantInFiles(t *testing.T, dir string) {
 			})
 		})
 		if v.Lost != 1 || v.Doubled != 0 {
-			t.Errorf("%+v", v)
+			t.Errorf("lost %d, doubled %d: %.2000q", v.Lost, v.Doubled, v.Findings)
 		}
 	})
 	t.Run("a payment that the acquirer does not know", func(t *testing.T) {
@@ -113,12 +118,12 @@ func plantInFiles(t *testing.T, dir string) {
 			})
 		})
 		if v.Lost != 1 || v.Doubled != 0 {
-			t.Errorf("%+v", v)
+			t.Errorf("lost %d, doubled %d: %.2000q", v.Lost, v.Doubled, v.Findings)
 		}
 	})
 	t.Run("a payment that is in the journal twice", func(t *testing.T) {
 		if v := books(func(dir string, c charge) { writeTwice(t, dir, c) }); v.Lost != 0 || v.Doubled != 1 {
-			t.Errorf("%+v", v)
+			t.Errorf("lost %d, doubled %d: %.2000q", v.Lost, v.Doubled, v.Findings)
 		}
 	})
 }
@@ -178,6 +183,9 @@ func writeTwice(t *testing.T, dir string, c charge) {
 // TestPlan: a seed repeats the schedule, another makes another one, and a long
 // one comes to every point.
 func TestPlan(t *testing.T) {
+	if a, b := planMachines(20, rand.New(rand.NewPCG(7, 7))), planMachines(20, rand.New(rand.NewPCG(7, 7))); !reflect.DeepEqual(a, b) {
+		t.Error("the same seed differs for terminals")
+	}
 	of := func(n int, seed uint64) []blow { return plan(n, rand.New(rand.NewPCG(seed, 4))) }
 	n := 2 * len(points())
 	first := of(n, 7)

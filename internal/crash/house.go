@@ -20,8 +20,10 @@ import (
 	"github.com/tillwire/tillwire/journal/sqlite"
 	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/table"
+	"github.com/tillwire/tillwire/terminal/link"
 	"github.com/tillwire/tillwire/terminal/sim"
 	"github.com/tillwire/tillwire/txn"
+	"github.com/tillwire/tillwire/ws"
 )
 
 // A houseConfig says how the house with a fuse is run.
@@ -84,9 +86,32 @@ func keepHouse(c houseConfig, out, log io.Writer) (err error) {
 			return err
 		}
 	}
-	d := door.New(door.Config{Gateway: gw, Log: logger, Dev: &floor{park}})
+	d := door.New(door.Config{Gateway: gw, Log: logger, Dev: &floor{park}, Terminals: dialIn(gw, f, logger)})
 	fmt.Fprintln(out, "ready")
 	return d.Serve(stopped, &fusedListener{listener, f})
+}
+
+// dialIn lets remote terminals in.
+func dialIn(g *gateway.Gateway, f *fuse, log *slog.Logger) func(gateway.Knock) (door.Link, error) {
+	return func(k gateway.Knock) (door.Link, error) {
+		t, err := g.AdmitTerminal(k)
+		if err != nil {
+			return door.Link{}, err
+		}
+		return door.Link{Site: string(t.Site()), Key: t.Key(), PingInterval: t.PingInterval(), Serve: func(c *ws.Conn) {
+			line, err := link.Greet(c, t.TID(), log)
+			if err != nil {
+				return
+			}
+			release, err := t.Open(func(code int, reason string) { c.StartClose(ws.Code(code), reason) }, f.fused(line.Connect))
+			if err != nil {
+				c.StartClose(ws.Policy, "not let in")
+				return
+			}
+			defer release()
+			<-c.Done()
+		}}, nil
+	}
 }
 
 // A floor is where waiters are sent to machines. It takes what the tillwire
@@ -105,6 +130,13 @@ type errand struct {
 	Signature bool           `json:"signature,omitempty"`
 	CancelAt  sim.Step       `json:"cancelAt,omitempty"`
 	Report    report.Type    `json:"type,omitempty"`
+}
+
+func (o errand) visit() sim.Visit {
+	return sim.Visit{
+		Waiter: o.Waiter, Table: o.Table, PrintBill: o.PrintBill, Amount: minor(o.Pay), Tip: sim.Tip{Amount: minor(o.Tip)},
+		Split: o.Split, DeclineFirst: o.Decline, Signature: o.Signature, CancelAt: o.CancelAt,
+	}
 }
 
 // ServeHTTP has an errand done.
@@ -126,10 +158,7 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	pattern.HandleFunc("POST /dev/sites/{site}/terminals/{tid}/visit", read(func(m *sim.Machine) error {
-		_, err := m.Visit(r.Context(), sim.Visit{
-			Waiter: o.Waiter, Table: o.Table, PrintBill: o.PrintBill, Amount: minor(o.Pay), Tip: sim.Tip{Amount: minor(o.Tip)},
-			Split: o.Split, DeclineFirst: o.Decline, Signature: o.Signature, CancelAt: o.CancelAt,
-		}, nil)
+		_, err := m.Visit(r.Context(), o.visit(), nil)
 		return err
 	}))
 	pattern.HandleFunc("POST /dev/sites/{site}/terminals/{tid}/report", read(func(m *sim.Machine) error {

@@ -22,13 +22,17 @@ import (
 )
 
 func main() {
-	var err error
-	if len(os.Args) > 1 && os.Args[1] == "house" {
-		err = houseMain(os.Args[2:])
-	} else {
-		err = crashMain(os.Args[1:], os.Stdout)
+	run := func(args []string) error { return crashMain(args, os.Stdout) }
+	args := os.Args[1:]
+	if len(args) > 0 {
+		switch args[0] {
+		case "house":
+			run, args = houseMain, args[1:]
+		case "machine":
+			run, args = machineMain, args[1:]
+		}
 	}
-	if err != nil {
+	if err := run(args); err != nil {
 		fmt.Fprintln(os.Stderr, "crash: error:", err)
 		os.Exit(1)
 	}
@@ -37,24 +41,47 @@ func main() {
 // houseMain is the gateway with a fuse, for the processes of a run.
 func houseMain(args []string) error {
 	f := flag.NewFlagSet("crash house", flag.ExitOnError)
-	var c houseConfig
+	c := houseConfig{speed: sim.Max}
 	f.StringVar(&c.dir, "data", "", "data folder")
 	f.StringVar(&c.listen, "listen", "", "address for tills")
-	speed := f.String("speed", "max", "pace of the terminals")
+	f.Func("speed", "pace of the terminals", speedInto(&c.speed))
 	f.Uint64Var(&c.seed, "sim-seed", 1, "seed of the terminals")
 	f.StringVar(&c.point, "point", "", "where it ends itself")
 	f.IntVar(&c.nth, "nth", 1, "when it is there for the n-th time")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	c.speed = sim.Max
-	if *speed != "max" {
-		var err error
-		if c.speed, err = strconv.ParseFloat(*speed, 64); err != nil {
-			return err
-		}
-	}
 	return keepHouse(c, os.Stdout, os.Stderr)
+}
+
+// machineMain is the card machine with a fuse, for the processes of a run.
+func machineMain(args []string) error {
+	f := flag.NewFlagSet("crash machine", flag.ExitOnError)
+	c := machineConfig{speed: sim.Max}
+	f.StringVar(&c.dir, "data", "", "folder of its memory")
+	f.StringVar(&c.url, "url", "", "address of the gateway's terminal link")
+	f.StringVar(&c.tid, "tid", "", "its terminal id")
+	f.StringVar(&c.plays, "plays", "SIP0", "what it plays")
+	f.BoolVar(&c.waits, "waits", false, "a waiter is at it")
+	f.Func("speed", "its pace", speedInto(&c.speed))
+	f.Uint64Var(&c.seed, "sim-seed", 1, "its seed")
+	f.StringVar(&c.point, "point", "", "where it ends itself")
+	f.IntVar(&c.nth, "nth", 1, "when it is there for the n-th time")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	return keepMachine(c, os.Stdin, os.Stdout, os.Stderr)
+}
+
+func speedInto(to *float64) func(string) error {
+	return func(text string) (err error) {
+		if text == "max" {
+			*to = sim.Max
+			return nil
+		}
+		*to, err = strconv.ParseFloat(text, 64)
+		return err
+	}
 }
 
 // crashMain is a run.
@@ -65,6 +92,9 @@ func crashMain(args []string, out io.Writer) error {
 	dir := f.String("dir", "", "where the run is kept; a temporary folder that goes when all is well")
 	if err := f.Parse(args); err != nil {
 		return err
+	}
+	if *kills < 1 {
+		return errors.New("-kills is at least 1")
 	}
 	ctx, ignore := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer ignore()
@@ -107,8 +137,9 @@ func tell(ctx context.Context, c config) error {
 		sort.Strings(done.missed)
 		fmt.Fprintf(c.out, "crash: killed from outside, for they were not passed in time: %s\n", strings.Join(slices.Compact(done.missed), ", "))
 	}
+	fmt.Fprintf(c.out, "crash: %d kills of terminals in processes of their own, at %d points on their side\n", done.farKills, len(done.farPoints))
 	fmt.Fprintf(c.out, "crash: %d charges were made at tables, %d outcomes came after TIMED_OUT was told, %d requests nobody can tell about\n", v.AtTables, v.Late, v.Unresolved)
-	t, err := tear(ctx, filepath.Join(c.dir, "killed"), filepath.Join(c.dir, "torn"), rand.New(rand.NewPCG(c.seed, 6)), 10+c.kills/10)
+	t, err := tear(ctx, filepath.Join(c.dir, killedFolder), filepath.Join(c.dir, "torn"), rand.New(rand.NewPCG(c.seed, 6)), min(10+c.kills/10, 40))
 	if err != nil {
 		return fmt.Errorf("cut journals: %w", err)
 	}
@@ -127,7 +158,7 @@ func tell(ctx context.Context, c config) error {
 		fmt.Fprintln(c.out, "crash:", x)
 	}
 	fmt.Fprintf(c.out, "crash: took %v\n", time.Since(began).Round(time.Second))
-	fmt.Fprintf(c.out, "crash: kills=%d charges=%d outcomes=%d lost=%d doubled=%d stuck=%d\n", done.kills, v.Charges, v.Outcomes, v.Lost, v.Doubled, v.Stuck)
+	fmt.Fprintf(c.out, "crash: kills=%d charges=%d outcomes=%d lost=%d doubled=%d stuck=%d\n", done.kills+done.farKills, v.Charges, v.Outcomes, v.Lost, v.Doubled, v.Stuck)
 	if !v.whole() {
 		return errors.New("the promise is broken")
 	}

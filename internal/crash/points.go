@@ -164,7 +164,7 @@ func (f *fuse) fused(connect func(terminal.Sink) terminal.Terminal) func(termina
 		})
 		w, ok := t.(terminal.Waiter)
 		if !ok {
-			panic("crash: a simulated terminal that serves no tables")
+			panic("crash: a terminal that serves no tables")
 		}
 		return &fusedTerminal{t, w, f}
 	}

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// A gatewayProcess is one life of the gateway.
-type gatewayProcess struct {
+// A process is one life of a gateway or a terminal.
+type process struct {
 	cmd   *exec.Cmd
 	ready chan struct{} // closed once it says so
 	ended chan struct{} // closed once it is gone; err is set then
@@ -23,35 +23,21 @@ type gatewayProcess struct {
 	log   string // the file that it complains to
 }
 
-// A house says which gateway is started, and how.
-type house struct {
-	dir, addr string
-	tillwire  string // the binary; the house with a fuse is this program itself
-	self      string
-	log       string
-}
-
-// start begins a life of the tillwire binary, or with a point, of the house with
-// a fuse.
-func (h house) start(speed string, seed uint64, point string, nth int) (*gatewayProcess, error) {
-	program := h.tillwire
-	args := []string{
-		"serve", "--dev", "--data", h.dir, "--listen", h.addr,
-		"--sim-speed", speed, "--sim-seed", strconv.FormatUint(seed, 10), "--log-level", "warn",
-	}
-	if point != "" {
-		program = h.self
-		args = []string{"house", "-data", h.dir, "-listen", h.addr, "-speed", speed, "-sim-seed", strconv.FormatUint(seed, 10), "-point", point, "-nth", strconv.Itoa(nth)}
-	}
-	log, err := os.OpenFile(h.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+// launch begins a life. The environment has no settings of a tillwire in it.
+// With stdin, the process can tell when it is closed.
+func launch(program string, args []string, logFile string, stdin *os.File) (*process, error) {
+	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close() // the child has its own
-	fmt.Fprintf(log, "--- %s %s\n", filepath.Base(program), strings.Join(args, " "))
-	p := &gatewayProcess{cmd: exec.Command(program, args...), ready: make(chan struct{}), ended: make(chan struct{}), log: h.log}
+	fmt.Fprintf(log, "--- %s %s %s\n", time.Now().Format("15:04:05.000"), filepath.Base(program), strings.Join(args, " "))
+	p := &process{cmd: exec.Command(program, args...), ready: make(chan struct{}), ended: make(chan struct{}), log: logFile}
 	p.cmd.Stderr = log
 	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TILLWIRE_") })
+	if stdin != nil {
+		p.cmd.Stdin = stdin
+	}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -73,16 +59,49 @@ func (h house) start(speed string, seed uint64, point string, nth int) (*gateway
 	return p, nil
 }
 
+// A house says which gateway is started, and how.
+type house struct {
+	dir, addr string
+	tillwire  string // the binary; the house with a fuse is this program itself
+	self      string
+	log       string
+}
+
+// start begins a life of the tillwire binary, or with a point, of the house with
+// a fuse.
+func (h house) start(speed string, seed uint64, point string, nth int) (*process, error) {
+	program := h.tillwire
+	args := []string{
+		"serve", "--dev", "--data", h.dir, "--listen", h.addr,
+		"--sim-speed", speed, "--sim-seed", strconv.FormatUint(seed, 10), "--log-level", "warn",
+	}
+	if point != "" {
+		program = h.self
+		args = []string{"house", "-data", h.dir, "-listen", h.addr, "-speed", speed, "-sim-seed", strconv.FormatUint(seed, 10), "-point", point, "-nth", strconv.Itoa(nth)}
+	}
+	return launch(program, args, h.log, nil)
+}
+
 // kill ends it with SIGKILL, if it has not ended itself, and reports whether it
 // was killed.
-func (p *gatewayProcess) kill() (killed bool) {
+func (p *process) kill() (killed bool) {
 	p.cmd.Process.Kill() //nolint:errcheck // it may be gone already
 	<-p.ended
 	return !p.cmd.ProcessState.Exited()
 }
 
+// gone reports whether it has ended.
+func (p *process) gone() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // stop has it stop as an operator does.
-func (p *gatewayProcess) stop(limit time.Duration) error {
+func (p *process) stop(limit time.Duration) error {
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		return err
 	}
@@ -91,13 +110,13 @@ func (p *gatewayProcess) stop(limit time.Duration) error {
 		return p.err
 	case <-time.After(limit):
 		p.kill()
-		return errors.New("the gateway does not stop")
+		return errors.New("it does not stop")
 	}
 }
 
 // within waits until c is closed or the process has ended, and reports whether
 // c was closed in time.
-func (p *gatewayProcess) within(ctx context.Context, c <-chan struct{}, limit time.Duration) bool {
+func (p *process) within(ctx context.Context, c <-chan struct{}, limit time.Duration) bool {
 	t := time.NewTimer(limit)
 	defer t.Stop()
 	select {
@@ -116,7 +135,7 @@ func (p *gatewayProcess) within(ctx context.Context, c <-chan struct{}, limit ti
 }
 
 // last is the end of what it complained about.
-func (p *gatewayProcess) last() string {
+func (p *process) last() string {
 	b, err := os.ReadFile(p.log)
 	if err != nil {
 		return err.Error()

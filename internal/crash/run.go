@@ -16,6 +16,7 @@ import (
 	"github.com/tillwire/tillwire/gateway"
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/journal/sqlite"
+	"github.com/tillwire/tillwire/txn"
 )
 
 // The site, and the account of its simulated terminals. The tillwire binary
@@ -89,17 +90,27 @@ func plan(kills int, rng *rand.Rand) []blow {
 	return blows
 }
 
-// prepare makes the data folder with the site in it.
-func prepare(ctx context.Context, dir string) error {
+// prepare makes the data folder with the site in it, and returns the keys of the
+// remote terminals.
+func prepare(ctx context.Context, dir string) (keys map[string]string, err error) {
 	store, err := sqlite.Open(dir, sqlite.Options{BallastSize: 1 << 20})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	err = gateway.AddSite(ctx, store, journal.Site{ID: siteID, Name: "Crash", Simulated: letters, Limits: limits})
-	if err == nil {
-		_, _, err = gateway.AddKey(ctx, store, siteID, siteKey, "for this run", nil)
+	defer func() { err = errors.Join(err, store.Close()) }()
+	if err := gateway.AddSite(ctx, store, journal.Site{ID: siteID, Name: "Crash", Simulated: letters, Limits: limits}); err != nil {
+		return nil, err
 	}
-	return errors.Join(err, store.Close())
+	if _, _, err := gateway.AddKey(ctx, store, siteID, siteKey, "for this run", nil); err != nil {
+		return nil, err
+	}
+	keys = map[string]string{}
+	for _, r := range remotes {
+		if keys[r.tid], _, err = gateway.EnrolTerminal(ctx, store, siteID, txn.TID(r.tid), "for this run"); err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
 }
 
 // freeAddress finds a port on which nobody listens.
@@ -117,6 +128,7 @@ type shop struct {
 	house
 	crowd *crowd
 	rest  *restaurant
+	far   *stable // nil where there are no remote terminals
 
 	goHome context.CancelFunc // for all
 	leave  context.CancelFunc // for waiters
@@ -128,8 +140,8 @@ func faceURL(addr, face string) string {
 	return "ws://" + addr + "/" + face + "?token=" + siteKey + "&api-version=v1&software-house-id=CRASH&installer-id=CRASH"
 }
 
-// open brings the people in.
-func open(ctx context.Context, h house, rng *rand.Rand) *shop {
+// open brings the people in; each of the tids gets a till of its own.
+func open(ctx context.Context, h house, tids []string, rng *rand.Rand) *shop {
 	ctx, home := context.WithCancel(ctx)
 	walking, leave := context.WithCancel(ctx)
 	s := &shop{
@@ -139,7 +151,7 @@ func open(ctx context.Context, h house, rng *rand.Rand) *shop {
 	}
 	s.crowd.amount.Store(1000)
 	dice := func() *rand.Rand { return rand.New(rand.NewPCG(rng.Uint64(), rng.Uint64())) }
-	for _, tid := range owned {
+	for _, tid := range tids {
 		t := &till{crowd: s.crowd, name: "owner of " + tid, tids: []string{tid}, rng: dice(), held: map[string]string{}}
 		s.tills.Go(t.work)
 	}
@@ -161,40 +173,62 @@ type tally struct {
 	points                 map[string]bool
 	missed                 []string
 	freezes                int
+
+	farKills  int // of remote terminals
+	farPoints map[string]bool
 }
+
+// killedFolder has a copy of the journal as a kill left it.
+const killedFolder = "killed"
 
 // run breaks the gateway as often as it is told, and returns what was done and
 // the books as they are afterwards.
 func run(ctx context.Context, c config) (tally, books, error) {
 	done := tally{points: map[string]bool{}}
 	rng := rand.New(rand.NewPCG(c.seed, 4))
-	blows := plan(c.kills, rng)
+	far := c.kills / 3
+	blows, farBlows := plan(c.kills-far, rng), planMachines(far, rng)
 	addr, err := freeAddress()
 	if err != nil {
 		return done, books{}, err
 	}
 	h := house{dir: filepath.Join(c.dir, "data"), addr: addr, tillwire: c.tillwire, self: c.self, log: filepath.Join(c.dir, "gateway.log")}
-	if err := prepare(ctx, h.dir); err != nil {
+	keys, err := prepare(ctx, h.dir)
+	if err != nil {
 		return done, books{}, err
 	}
-	s := open(ctx, h, rng)
+	tids := slices.Clone(owned)
+	for _, r := range remotes {
+		if !r.waits {
+			tids = append(tids, r.tid)
+		}
+	}
+	s := open(ctx, h, tids, rng)
 	defer s.others.Wait()
 	defer s.tills.Wait()
 	defer s.goHome()
+	if s.far, err = openStable(ctx, h, filepath.Join(c.dir, "terminals"), keys, c.seed, farBlows); err != nil {
+		return done, books{}, err
+	}
+	defer s.far.close()
 	for i, b := range blows {
 		if err := s.strike(ctx, c.seed, b, &done); err != nil {
 			return done, books{}, fmt.Errorf("life %d, %+v: %w", i+1, b, err)
+		}
+		if err := s.far.failed(); err != nil {
+			return done, books{}, err
+		}
+		if i == min(len(blows), 10)-1 { // to be cut; a long one takes long to read
+			if err := copyJournal(h.dir, filepath.Join(c.dir, killedFolder)); err != nil {
+				return done, books{}, err
+			}
 		}
 		if (i+1)%50 == 0 {
 			fmt.Fprintf(c.out, "crash: %d of %d, %d tickets\n", i+1, len(blows), len(s.crowd.written()))
 		}
 	}
-	if c.kills > 0 {
-		if err := copyJournal(h.dir, filepath.Join(c.dir, "killed")); err != nil {
-			return done, books{}, err
-		}
-	}
 	b, err := s.shut(ctx, c.seed)
+	done.farKills, done.farPoints = s.far.kills, s.far.points
 	return done, b, err
 }
 
@@ -224,12 +258,7 @@ func (s *shop) strike(ctx context.Context, seed uint64, b blow, done *tally) err
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	byItself := false
-	select {
-	case <-p.ended:
-		byItself = true
-	default:
-	}
+	byItself := p.gone()
 	if !p.kill() {
 		return fmt.Errorf("the gateway ended by itself: %v: %s", p.err, p.last())
 	}
@@ -262,6 +291,12 @@ func (s *shop) shut(ctx context.Context, seed uint64) (books, error) {
 	if !p.within(ctx, p.ready, 20*time.Second) {
 		return books{}, fmt.Errorf("the last gateway does not start: %s", p.last())
 	}
+	if s.far != nil { // their tills go on while they are killed
+		if err := s.far.finish(ctx); err != nil {
+			return books{}, err
+		}
+		s.far.quiet()
+	}
 	s.crowd.close()
 	s.leave()
 	stuck := s.settle(ctx, p)
@@ -271,7 +306,15 @@ func (s *shop) shut(ctx context.Context, seed uint64) (books, error) {
 	s.goHome()
 	s.tills.Wait()
 	s.others.Wait()
-	b, err := readBooks(ctx, s.dir)
+	remotes := ""
+	if s.far != nil {
+		s.far.close()
+		if err := s.far.failed(); err != nil {
+			return books{}, err
+		}
+		remotes = s.far.dir
+	}
+	b, err := readBooks(ctx, s.dir, remotes)
 	if err != nil {
 		return b, err
 	}
@@ -285,7 +328,7 @@ func (s *shop) shut(ctx context.Context, seed uint64) (books, error) {
 
 // settle waits until tills know what they can, terminals are free and tables
 // unlocked. It returns what is not.
-func (s *shop) settle(ctx context.Context, p *gatewayProcess) []string {
+func (s *shop) settle(ctx context.Context, p *process) []string {
 	resting := make(chan struct{})
 	go func() { s.tills.Wait(); close(resting) }()
 	var stuck []string
@@ -310,7 +353,13 @@ func (s *shop) waiting(ctx context.Context) (all []string) {
 		return []string{"the gateway: " + err.Error()}
 	}
 	defer c.Close()
-	for _, tid := range machines {
+	tids := slices.Clone(machines)
+	if s.far != nil {
+		for _, r := range remotes {
+			tids = append(tids, r.tid)
+		}
+	}
+	for _, tid := range tids {
 		d, err := c.TerminalDetails(ctx, epos.TID(tid))
 		if err != nil || d.Status != epos.Available {
 			all = append(all, fmt.Sprintf("terminal %s is %s, %v", tid, d.Status, err))

@@ -34,13 +34,13 @@ func starve(ctx context.Context, c config) (books, error) {
 		return books{}, err
 	}
 	defer unmount()
-	if err := prepare(ctx, h.dir); err != nil {
+	if _, err := prepare(ctx, h.dir); err != nil {
 		return books{}, err
 	}
 	if err := os.Symlink(elsewhere, filepath.Join(h.dir, "sim")); err != nil {
 		return books{}, err
 	}
-	s := open(ctx, h, rng)
+	s := open(ctx, h, owned, rng)
 	defer s.others.Wait()
 	defer s.tills.Wait()
 	defer s.goHome()
@@ -97,7 +97,7 @@ func (s *shop) count(w word, from int) (n int) {
 }
 
 // until waits until something holds.
-func (s *shop) until(ctx context.Context, p *gatewayProcess, what string, holds func() bool) error {
+func (s *shop) until(ctx context.Context, p *process, what string, holds func() bool) error {
 	for limit := time.Now().Add(30 * time.Second); !holds(); {
 		if time.Now().After(limit) || ctx.Err() != nil {
 			return fmt.Errorf("not in time: %s: %s", what, p.last())

@@ -32,6 +32,9 @@ type restaurant struct {
 	errors []error // that a till should never see
 }
 
+// places is how many tables there are.
+const places = 8
+
 // A place is a table: what is owed at it, and which terminal holds it.
 type place struct {
 	due    int64
@@ -40,7 +43,7 @@ type place struct {
 
 func newRestaurant(url string) *restaurant {
 	r := &restaurant{url: url, tables: map[epos.TableID]*place{}, booked: map[epos.PaymentID]*booking{}}
-	for i := range 6 {
+	for i := range places {
 		r.tables[epos.TableID(strconv.Itoa(i+1))] = &place{due: int64(1000 * (i + 1))}
 	}
 	return r
@@ -169,31 +172,36 @@ type waiter struct {
 
 func (w *waiter) work(ctx context.Context) {
 	for ctx.Err() == nil {
-		o := errand{
-			Waiter: table.WaiterID(strconv.Itoa(1 + w.rng.IntN(3))), Table: table.TableID(strconv.Itoa(1 + w.rng.IntN(6))),
-			PrintBill: w.rng.IntN(3) == 0, Decline: w.rng.IntN(5) == 0, Signature: w.rng.IntN(6) == 0,
-		}
-		switch w.rng.IntN(6) {
-		case 0:
-			o.Split = 2 + w.rng.IntN(2)
-		case 1:
-			o.Pay = 1 + w.rng.Int64N(400)
-		case 2:
-			o.Tip = 1 + w.rng.Int64N(300)
-		case 3:
-			steps := sim.CancelSteps()
-			o.CancelAt = steps[w.rng.IntN(len(steps))]
-		}
-		what := "visit"
 		if w.rng.IntN(12) == 0 {
-			o, what = errand{Report: report.XBalance}, "report"
+			w.send(ctx, "report", errand{Report: report.XBalance})
+		} else {
+			w.send(ctx, "visit", newErrand(w.rng))
 		}
-		w.send(ctx, what, o)
 		select {
 		case <-time.After(time.Duration(5+w.rng.IntN(30)) * time.Millisecond):
 		case <-ctx.Done():
 		}
 	}
+}
+
+// newErrand is something that waiters do at tables.
+func newErrand(rng *rand.Rand) errand {
+	o := errand{
+		Waiter: table.WaiterID(strconv.Itoa(1 + rng.IntN(3))), Table: table.TableID(strconv.Itoa(1 + rng.IntN(places))),
+		PrintBill: rng.IntN(3) == 0, Decline: rng.IntN(5) == 0, Signature: rng.IntN(6) == 0,
+	}
+	switch rng.IntN(6) {
+	case 0:
+		o.Split = 2 + rng.IntN(2)
+	case 1:
+		o.Pay = 1 + rng.Int64N(400)
+	case 2:
+		o.Tip = 1 + rng.Int64N(300)
+	case 3:
+		steps := sim.CancelSteps()
+		o.CancelAt = steps[rng.IntN(len(steps))]
+	}
+	return o
 }
 
 // send has an errand done and waits for its end. That there is no gateway, or
