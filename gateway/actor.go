@@ -29,6 +29,8 @@ type actor struct {
 	seen    time.Time
 	begun   int // counts the works that were opened
 
+	stockTaken bool // it was asked for its last transaction after a restore
+
 	current work                   // holds the terminal; nil when nothing does
 	works   map[txn.RequestID]work // everything that has no recorded end, the current one included
 	owed    map[txn.RequestID]bool // those of works that the terminal, since it came back, was asked about in vain so far
@@ -163,6 +165,7 @@ func (a *actor) interrogate(restarted bool) {
 	for _, w := range a.works {
 		w.returned(restarted)
 	}
+	a.takeStock()
 }
 
 // ask has the terminal say what became of w.

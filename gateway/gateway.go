@@ -36,6 +36,10 @@ type Config struct {
 	// yet, if it can be had. It reports whether it did. May be nil.
 	Summon func(g *Gateway, site journal.Site, tid txn.TID) bool
 
+	// Restored says that the store came back from a backup: each terminal is asked
+	// once for its last transaction, which may be newer.
+	Restored bool
+
 	// Limits bound what one connection or site may do; zero fields have
 	// defaults.
 	Limits Limits
@@ -66,6 +70,8 @@ type Gateway struct {
 	summon  func(*Gateway, journal.Site, txn.TID) bool
 	limits  Limits
 
+	restored bool
+
 	ctx    context.Context // ends when Close is called
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -89,6 +95,7 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 		store: cfg.Store, log: cfg.Log, metrics: cfg.Metrics, summon: cfg.Summon, limits: cfg.Limits.withDefaults(),
 		sites: map[txn.SiteID]*site{}, keys: map[[32]byte]journal.Key{},
 	}
+	g.restored = cfg.Restored
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	if err := g.Reload(ctx); err != nil {
 		return nil, err

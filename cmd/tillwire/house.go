@@ -85,8 +85,12 @@ func openHouse(ctx context.Context, cfg houseConfig) (_ *house, err error) {
 		dir: filepath.Join(h.folder.Dir(), "sim"), speed: cfg.Speed, seed: cfg.Seed, always: cfg.Always, byAmount: cfg.ByAmount,
 		log: cfg.Log, parks: map[txn.SiteID]*simPark{},
 	}
+	restored, err := wasRestored(h.folder.Dir(), cfg.Log)
+	if err != nil {
+		return nil, err
+	}
 	metrics := gateway.NewMetrics()
-	if h.gw, err = gateway.New(ctx, gateway.Config{Store: h.store, Log: cfg.Log, Metrics: metrics, Summon: h.sims.summon}); err != nil {
+	if h.gw, err = gateway.New(ctx, gateway.Config{Store: h.store, Log: cfg.Log, Metrics: metrics, Summon: h.sims.summon, Restored: restored}); err != nil {
 		return nil, err
 	}
 	found, err := h.gw.Recover(ctx)

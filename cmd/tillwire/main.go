@@ -36,6 +36,8 @@ type cli struct {
 	History   historyCmd   `cmd:"" help:"Look at what was asked and what became of it, and check that the record is whole."`
 	Terminal  terminalCmd  `cmd:"" help:"Be a card machine in another place: a simulated one, in this process."`
 	Terminals terminalsCmd `cmd:"" help:"Enrol and list terminals; be the people at the simulated ones of a gateway that runs with --dev."`
+	Backup    backupCmd    `cmd:"" help:"Write a data folder into one file, while a gateway runs on it or not."`
+	Restore   restoreCmd   `cmd:"" help:"Make a data folder from a backup."`
 	Bench     benchCmd     `cmd:"" help:"Measure what the gateway costs on this machine, as ratios."`
 	Version   versionCmd   `cmd:"" help:"Print version, commit, Go and spec versions."`
 }

@@ -60,6 +60,8 @@ type Options struct {
 // A Store is a journal.Store in a folder. Use Open.
 type Store struct {
 	dir     string
+	file    string // of a backup; empty for the folder's database
+	sealed  mark   // of a backup
 	o       Options
 	log     *slog.Logger
 	genesis digest
@@ -193,6 +195,11 @@ func (s *Store) prepare(c *conn, m mark, marked bool) (mark, error) {
 			return mark{}, wrap(err)
 		}
 	}
+	return s.tail(c, m, marked)
+}
+
+// tail learns where the chain begins, and returns where it ends.
+func (s *Store) tail(c *conn, m mark, marked bool) (mark, error) {
 	read, err := c.prepare("SELECT value FROM meta WHERE name = 'writer'")
 	if err != nil {
 		return mark{}, err
@@ -224,13 +231,19 @@ func (s *Store) connect() (*conn, error) {
 
 func (s *Store) dsn(readOnly bool) string {
 	path := filepath.Join(s.dir, FileName)
+	if s.file != "" {
+		path = s.file
+	}
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
 	v := url.Values{"_pragma": {"busy_timeout(5000)", "temp_store(MEMORY)"}}
-	if readOnly {
+	switch {
+	case readOnly:
 		v.Set("mode", "ro")
-	} else {
+	case s.file != "":
+		v["_pragma"] = append(v["_pragma"], "synchronous(FULL)")
+	default:
 		// A checkpoint is made beside the writer, not in its commits.
 		v["_pragma"] = append(v["_pragma"], "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(0)", "cache_size(-16000)")
 	}

@@ -26,9 +26,11 @@ func (s *Store) verify(ctx context.Context, v *journal.Verification) (err error)
 	if err := s.ready(); err != nil {
 		return err
 	}
-	m, marked, err := readMark(s.dir) // before the database, which may grow meanwhile
-	if err != nil {
-		return err
+	m, marked := s.sealed, true
+	if s.file == "" { // before the database, which may grow meanwhile
+		if m, marked, err = readMark(s.dir); err != nil {
+			return err
+		}
 	}
 	tx, err := s.read.BeginTx(ctx, nil)
 	if err != nil {
