@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tillwire/tillwire/epos"
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/journal/sqlite"
 	"github.com/tillwire/tillwire/money"
@@ -56,7 +57,8 @@ type try struct {
 	Word          word
 	Result        string // of a Payment
 	TransactionID string // of a Payment
-	Asked         bool   // by duplicate, not by the answer
+	Code          epos.Code
+	Asked         bool // by duplicate, not by the answer
 }
 
 // A word is what a till knows after a try.

@@ -100,9 +100,12 @@ func (p *process) gone() bool {
 	}
 }
 
-// stop has it stop as an operator does.
+// stop has it stop as an operator does, and returns how it ended.
 func (p *process) stop(limit time.Duration) error {
-	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+	if err := p.cmd.Process.Signal(os.Interrupt); errors.Is(err, errors.ErrUnsupported) {
+		p.kill() // where there is no such thing: it must be as good
+		return nil
+	} else if err != nil {
 		return err
 	}
 	select {

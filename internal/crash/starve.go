@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/tillwire/tillwire/epos"
 )
 
 // smallDisk is its size in bytes: the ballast, and some more.
@@ -50,7 +52,7 @@ func starve(ctx context.Context, c config) (books, error) {
 		return books{}, err
 	}
 	defer p.kill()
-	if err := s.until(ctx, p, "tills are served", func() bool { return s.count(taken, 0) >= 10 }); err != nil {
+	if err := s.until(ctx, p, "tills are served", func() bool { return s.count(paid, 0) >= 10 }); err != nil {
 		return books{}, err
 	}
 	junk := filepath.Join(at, "junk")
@@ -58,7 +60,7 @@ func starve(ctx context.Context, c config) (books, error) {
 		return books{}, err
 	}
 	from := s.tickets()
-	if err := s.until(ctx, p, "tills are refused, for the disk is full", func() bool { return s.count(refused, from) >= 10 }); err != nil {
+	if err := s.until(ctx, p, "tills are refused, for the disk is full", func() bool { return s.count(noStorage, from) >= 10 }); err != nil {
 		return books{}, err
 	}
 	p.kill()
@@ -74,7 +76,7 @@ func starve(ctx context.Context, c config) (books, error) {
 		return books{}, err
 	}
 	from = s.tickets()
-	if err := s.until(ctx, again, "tills are served again", func() bool { return s.count(taken, from) >= 10 }); err != nil {
+	if err := s.until(ctx, again, "tills are served again", func() bool { return s.count(paid, from) >= 10 }); err != nil {
 		return books{}, err
 	}
 	again.kill()
@@ -84,17 +86,23 @@ func starve(ctx context.Context, c config) (books, error) {
 // tickets is how many there are.
 func (s *shop) tickets() int { return len(s.crowd.written()) }
 
-// count counts the words that tills were told on tickets from that one on.
-func (s *shop) count(w word, from int) (n int) {
+// count counts the tries of tickets from that one on of which something holds.
+func (s *shop) count(holds func(try) bool, from int) (n int) {
 	for _, k := range s.crowd.written()[from:] {
 		for _, t := range k.Tries {
-			if t.Word == w {
+			if holds(t) {
 				n++
 			}
 		}
 	}
 	return n
 }
+
+func paid(t try) bool { return t.Word == taken }
+
+// noStorage is what tills are told while nothing can be written: nothing else
+// has that code here.
+func noStorage(t try) bool { return t.Code == epos.ErrInternal }
 
 // until waits until something holds.
 func (s *shop) until(ctx context.Context, p *process, what string, holds func() bool) error {
