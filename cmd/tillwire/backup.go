@@ -149,7 +149,7 @@ func (c restoreCmd) Run(s streams) (err error) {
 	if c.JSON {
 		return printJSON(s, v)
 	}
-	_, err = fmt.Fprintf(s.out, "restored from the backup of %s: %s\nwhat happened since is not in it: after the next start look at tillwire history orphans and unresolved\n", clock(b.Made), v)
+	_, err = fmt.Fprintf(s.out, "restored from the backup of %s: %s\nwhat happened since is not in it: after the next start look at tillwire history orphans and unresolved\nsites and keys are as they were then: revoke anew what was revoked since\n", clock(b.Made), v)
 	return err
 }
 
