@@ -31,7 +31,12 @@ func launch(program string, args []string, logFile string, stdin *os.File) (*pro
 		return nil, err
 	}
 	defer log.Close() // the child has its own
-	fmt.Fprintf(log, "--- %s %s %s\n", time.Now().Format("15:04:05.000"), filepath.Base(program), strings.Join(args, " "))
+	fmt.Fprintf(log, "--- %s %s", time.Now().Format("15:04:05.000"), filepath.Base(program))
+	for _, arg := range args {
+		arg, _, _ = strings.Cut(arg, "?") // an address has a key in its query
+		fmt.Fprintf(log, " %q", arg)
+	}
+	fmt.Fprintln(log)
 	p := &process{cmd: exec.Command(program, args...), ready: make(chan struct{}), ended: make(chan struct{}), log: logFile}
 	p.cmd.Stderr = log
 	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TILLWIRE_") })
