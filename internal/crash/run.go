@@ -72,8 +72,11 @@ func plan(kills int, rng *rand.Rand) []blow {
 		b := blow{speed: speeds[rng.IntN(len(speeds))]}
 		switch {
 		case i%2 == 1:
-			b.point, b.nth = all[i/2%len(all)], 1+rng.IntN(3)
-			b.wait = 1200 * time.Millisecond // it may never come there
+			b.point, b.nth = all[i/2%len(all)], 1
+			if i/2 >= len(all) { // not only where it comes there first, which is often in recovery
+				b.nth += rng.IntN(4)
+			}
+			b.wait = 2 * time.Second // it may never come there
 		case rng.IntN(4) == 0:
 			b.early, b.wait = true, time.Duration(rng.IntN(250))*time.Millisecond
 		default:
