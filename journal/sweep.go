@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tillwire/tillwire/txn"
@@ -51,25 +52,30 @@ const sweepStep = 32
 // It may be stopped at any time by its context.
 func Sweep(ctx context.Context, j Journal, c Cut) (Sweeping, error) {
 	s := sweep{j: j, cut: c, out: Sweeping{Kept: map[Keeping]int{}}, last: map[terminalKey]Stream{}, seen: map[Stream]bool{}}
-	until := c.Outcomes
-	if c.Reports.After(until) {
-		until = c.Reports
+	err := s.run(ctx, Query{Kind: ReportStream, Until: c.Reports})
+	if err == nil {
+		err = s.run(ctx, Query{Until: c.Outcomes})
 	}
-	q := Query{Site: c.Site, Until: until, OldestFirst: true, Limit: sweepStep}
-	for more := !until.IsZero(); more; {
-		heads, err := j.List(ctx, q)
+	return s.out, err
+}
+
+// run goes through what q selects: without a kind, all but reports.
+func (s *sweep) run(ctx context.Context, q Query) error {
+	q.Site, q.OldestFirst, q.Limit = s.cut.Site, true, sweepStep
+	for more := !q.Until.IsZero(); more; {
+		heads, err := s.j.List(ctx, q)
 		if err != nil {
-			return s.out, err
+			return err
 		}
-		page, err := s.sift(ctx, heads)
+		page, err := s.sift(ctx, q, heads)
 		if err != nil {
-			return s.out, err
+			return err
 		}
 		if err := s.prune(ctx, page); err != nil {
-			return s.out, err
+			return err
 		}
 		switch { // a page begins in the instant in which the one before ended
-		case len(heads) < q.Limit, c.Most > 0 && s.out.Streams >= c.Most:
+		case len(heads) < q.Limit, s.cut.Most > 0 && s.out.Streams >= s.cut.Most:
 			more = false
 		case heads[len(heads)-1].AcceptedAt.Equal(q.Since):
 			q.Limit *= 2 // more than a page was accepted in one instant
@@ -83,7 +89,8 @@ func Sweep(ctx context.Context, j Journal, c Cut) (Sweeping, error) {
 			}
 		}
 	}
-	return s.out, nil
+	clear(s.seen)
+	return nil
 }
 
 // terminalKey names a terminal of a site.
@@ -101,20 +108,19 @@ type sweep struct {
 }
 
 // sift returns those of the heads that may go.
-func (s *sweep) sift(ctx context.Context, heads []Head) ([]Head, error) {
+func (s *sweep) sift(ctx context.Context, q Query, heads []Head) ([]Head, error) {
 	var out []Head
 	for _, h := range heads {
-		if s.cut.Most > 0 && s.out.Streams+len(out) == s.cut.Most {
+		if s.cut.Most > 0 && s.out.Streams+len(out) >= s.cut.Most {
 			break
 		}
-		limit := s.cut.Outcomes
-		if h.Kind == ReportStream {
-			limit = s.cut.Reports
-		}
-		if limit.IsZero() || !h.AcceptedAt.Before(limit) || !h.Open && !h.EndedAt.Before(limit) || s.seen[h.Stream] {
+		if s.seen[h.Stream] || h.Kind == ReportStream && q.Kind == "" || !h.Open && !h.EndedAt.Before(q.Until) {
 			continue
 		}
 		why, err := s.keeps(ctx, h)
+		if errors.Is(err, ErrNotFound) {
+			continue // somebody else has pruned it
+		}
 		if err != nil {
 			return nil, fmt.Errorf("journal: %s: %w", h.Stream, err)
 		}
@@ -195,22 +201,22 @@ func disputed(kind StreamKind, records []Record) (bool, error) {
 	return false, err
 }
 
+// prune removes the streams of a page, a step at a time.
 func (s *sweep) prune(ctx context.Context, heads []Head) error {
-	if len(heads) == 0 {
-		return ctx.Err()
+	for step := range slices.Chunk(heads, sweepStep) {
+		gone, err := s.j.Prune(ctx, step, s.cut.Why)
+		for _, h := range gone {
+			s.out.Streams++
+			s.out.Records += h.Records
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-time.After(s.cut.Pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	gone, err := s.j.Prune(ctx, heads, s.cut.Why)
-	for _, h := range gone {
-		s.out.Streams++
-		s.out.Records += h.Records
-	}
-	if err != nil || s.cut.Pause == 0 {
-		return err
-	}
-	select {
-	case <-time.After(s.cut.Pause):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return ctx.Err()
 }

@@ -239,16 +239,22 @@ func entriesOf(ctx context.Context, store journal.Journal, heads []journal.Head)
 		switch {
 		case h.Kind == journal.TransactionStream && h.State == string(txn.Finished):
 			records, err := store.Records(ctx, h.Stream)
-			if err != nil {
-				return nil, err
+			if errors.Is(err, journal.ErrNotFound) {
+				continue // it was pruned just now
 			}
-			t, err := journal.ReplayTxn(records)
+			t := txn.Transaction{}
+			if err == nil {
+				t, err = journal.ReplayTxn(records)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("request %s: %w", h.Stream, err)
 			}
 			out[i].note = noteOf(t)
 		case h.Kind == journal.VisitStream:
 			v, err := visitOf(ctx, store, h)
+			if errors.Is(err, journal.ErrNotFound) {
+				continue
+			}
 			if err != nil {
 				return nil, fmt.Errorf("visit %s: %w", h.Stream, err)
 			}

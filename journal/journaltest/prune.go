@@ -177,9 +177,6 @@ func (s suite) sweep(t *testing.T) {
 		if n := len(all(t, st, "")); n != total {
 			t.Errorf("%d streams are left, want %d", n, total)
 		}
-		if v, err := st.Verify(t.Context()); err != nil || v.Fault != "" {
-			t.Errorf("verified %+v, %v", v, err)
-		}
 		return got
 	}
 	none := map[journal.Keeping]int{}
@@ -215,6 +212,9 @@ func (s suite) sweep(t *testing.T) {
 	for _, id := range []journal.Stream{"confirmed", "conflict", "done", "orphan", "told"} {
 		gone(t, st, id)
 	}
+	if v, err := st.Verify(t.Context()); err != nil || v.Fault != "" || v.Streams != total {
+		t.Errorf("verified %+v, %v", v, err)
+	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := journal.Sweep(ended, st, journal.Cut{Outcomes: day(40)}); !errors.Is(err, context.Canceled) {
@@ -225,13 +225,13 @@ func (s suite) sweep(t *testing.T) {
 // sweepInstant: however many were accepted in one instant, all are found.
 func (s suite) sweepInstant(t *testing.T) {
 	st := s.begin(t)
-	for i := range 100 {
+	for i := range 70 {
 		put(t, st, Appends(txn.RequestID(fmt.Sprintf("r%02d", i)), "shop", "1001", noon))
 	}
 	for _, dry := range []bool{true, false} {
 		got, err := journal.Sweep(t.Context(), st, journal.Cut{Outcomes: noon.Add(time.Hour), DryRun: dry})
 		must(t, err)
-		if got.Streams != 99 || got.Kept[journal.KeptLast] != 1 {
+		if got.Streams != 69 || got.Kept[journal.KeptLast] != 1 {
 			t.Errorf("dry %t: %+v", dry, got)
 		}
 	}

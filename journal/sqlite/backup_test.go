@@ -237,7 +237,7 @@ func TestDamagedBackups(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := 0
-	for range 25 {
+	for range 12 {
 		bad := append([]byte(nil), b...)
 		at := rng.IntN(len(bad))
 		if rng.IntN(2) == 0 {

@@ -7,11 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/journal/journaltest"
+	"github.com/tillwire/tillwire/txn"
 )
 
 // pruned returns a sample of which r0 to r4 but r2 were pruned: 16 of 38
@@ -235,4 +238,55 @@ func TestSpans(t *testing.T) {
 			t.Errorf("of %s by %s: %d is not covered, want %d", text, by, got, want)
 		}
 	}
+}
+
+// TestPruneWhileReading: who reads a stream that is being pruned finds it whole,
+// or not at all.
+func TestPruneWhileReading(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	defer s.Close()
+	const streams = 15
+	var heads []journal.Head
+	for i := range streams {
+		for _, a := range journaltest.Appends(txn.RequestID(fmt.Sprintf("r%d", i)), "shop", "1001", start) {
+			appendOne(t, s, a)
+		}
+		h, err := s.Head(t.Context(), journal.Stream(fmt.Sprintf("r%d", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		heads = append(heads, h)
+	}
+	var readers sync.WaitGroup
+	begun := make(chan struct{}, 3)
+	for range cap(begun) {
+		readers.Go(func() {
+			whole := true
+			for first := true; whole; first = false {
+				whole = false
+				for _, h := range heads {
+					records, err := s.Records(t.Context(), h.Stream)
+					switch {
+					case err == nil && len(records) == h.Records:
+						whole = true
+					case !errors.Is(err, journal.ErrNotFound):
+						t.Errorf("%s: %d records, %v", h.Stream, len(records), err)
+						return
+					}
+				}
+				if first {
+					begun <- struct{}{}
+				}
+			}
+		})
+	}
+	for range cap(begun) {
+		<-begun
+	}
+	for _, h := range heads {
+		if gone, err := s.Prune(t.Context(), []journal.Head{h}, "test"); err != nil || len(gone) != 1 {
+			t.Errorf("pruned %v, %v", gone, err)
+		}
+	}
+	readers.Wait()
 }

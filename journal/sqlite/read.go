@@ -131,6 +131,10 @@ func (s *Store) Records(ctx context.Context, id journal.Stream) ([]journal.Recor
 	}
 	_, entries, err := s.stream(ctx, s.q.entry, r.last)
 	if err != nil {
+		// It may have been pruned between the two looks.
+		if _, gone := one(s.q.head.QueryRowContext(ctx, string(id))); errors.Is(gone, journal.ErrNotFound) {
+			err = gone
+		}
 		return nil, err
 	}
 	var records []journal.Record
