@@ -122,6 +122,7 @@ type admission struct {
 	serve              func(*ws.Conn) // of a terminal, which has no session
 	delay              time.Duration  // before the upgrade is answered
 	ping               time.Duration  // between two pings
+	extensions         []string       // that are granted
 }
 
 // A session is what the door needs of a *gateway.Session.
@@ -151,7 +152,7 @@ func New(cfg Config) *Door {
 		}
 		return admission{
 			site: string(t.Site()), key: t.Key(), version: t.Version().String(),
-			delay: t.Delay(), ping: t.PingInterval(),
+			delay: t.Delay(), ping: t.PingInterval(), extensions: t.Extensions(),
 			open: func(c gateway.Conn) (session, error) {
 				s, err := t.Open(c)
 				if err != nil {

@@ -270,3 +270,30 @@ func TestDraining(t *testing.T) {
 	r.gateway.Close()
 	c.closed(websocket.StatusGoingAway)
 }
+
+// TestExtensionsAreNamed: a till that asked for extensions reads in the answer
+// which it has; one that did not gets the answer of the contract, and no more.
+func TestExtensionsAreNamed(t *testing.T) {
+	r := openReal(t, gateway.Limits{})
+	for path, want := range map[string]string{
+		"/pac?api-version=v1": "", "/pac?api-version=v1&extensions=": "",
+		"/pac?api-version=v1&extensions=keys,late": "keys,late", "/pat?api-version=v1&extensions=acks": "acks",
+	} {
+		c := r.raw()
+		c.send("GET " + path + "&token=" + planted + "good&software-house-id=S&installer-id=I HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+		var got strings.Builder
+		for !strings.HasSuffix(got.String(), "\r\n\r\n") {
+			b, err := c.in.ReadByte()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.WriteByte(b)
+		}
+		answer := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+		if want != "" {
+			answer += "Tillwire-Extensions: " + want + "\r\n"
+		}
+		equal(t, path, got.String(), answer+"\r\n")
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tillwire/tillwire/gateway"
@@ -60,6 +61,9 @@ func (d *Door) knock(w http.ResponseWriter, r *http.Request, face string) {
 	}()
 	options := d.cfg.Socket
 	options.Keeper, options.Busy = d.keeper(cmp.Or(d.cfg.PingInterval, granted.ping)), c.busy
+	if len(granted.extensions) > 0 { // a till that asked for none gets the published answer
+		options.Answer = http.Header{spec.ExtensionsHeader: {strings.Join(granted.extensions, ",")}}
+	}
 	socket, err := ws.Upgrade(w, r, options)
 	if bad, ok := errors.AsType[*ws.HandshakeError](err); ok {
 		d.refuse(w, r, refusal(bad.Status, "The WebSocket handshake is not right: "+bad.Reason+"."))

@@ -74,10 +74,14 @@ func TestNoMetrics(t *testing.T) {
 func TestSchemas(t *testing.T) {
 	s := open(t, Config{})
 	n := 0
-	for _, m := range spec.Default().Messages() {
+	messages := spec.Default().Messages()
+	for _, e := range spec.Default().Extensions() {
+		messages = append(messages, e.Messages...)
+	}
+	for _, m := range messages {
 		for _, schema := range m.Schemas {
 			n++
-			path := "/docs/schemas/" + schema.Version + "/" + schema.File
+			path := "/docs/schemas/" + schema.Folder + "/" + schema.File
 			res, body := s.get("GET", path, http.Header{"Origin": {"https://till.example"}})
 			if res.StatusCode != 200 || body != string(schema.Raw) {
 				t.Errorf("%s: %d, %d bytes, want %d", path, res.StatusCode, len(body), len(schema.Raw))
@@ -90,7 +94,7 @@ func TestSchemas(t *testing.T) {
 		t.Errorf("only %d schemas", n)
 	}
 	for _, path := range []string{
-		"/docs/schemas/", "/docs/schemas/v1", "/docs/schemas/v1/", "/docs/schemas/v1/none.json",
+		"/docs/schemas/", "/docs/schemas/extensions/keys/v1/", "/docs/schemas/extensions/keys/v1/StCE_ErrorMessage.json", "/docs/schemas/v1", "/docs/schemas/v1/", "/docs/schemas/v1/none.json",
 		"/docs/schemas/v2/StCE_ErrorMessage.json", "/docs/schemas/v1/../v1/StCE_ErrorMessage.json",
 		"/docs/schemas/v1/%2e%2e/StCE_ErrorMessage.json", "/docs/schemas/v1/ctse_errormessage.json",
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/tillwire/tillwire/jsonrpc"
@@ -19,6 +20,7 @@ type Client struct {
 	version wire.Version
 	handler Handler
 	events  *events
+	granted []string // extensions, by name
 
 	ctx  context.Context // ends with the connection
 	done chan struct{}
@@ -27,10 +29,11 @@ type Client struct {
 	transactions []*transaction // that wait for their end, in the order in which they were asked for
 }
 
-// newClient takes over a connection and the keeper that pings it.
-func newClient(conn *ws.Conn, keeper *ws.Keeper, v wire.Version, h Handler) *Client {
+// newClient takes over a connection, with the extensions that are granted on it,
+// and the keeper that pings it.
+func newClient(conn *ws.Conn, keeper *ws.Keeper, v wire.Version, h Handler, granted ...string) *Client {
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &Client{conn: conn, version: v, handler: h, ctx: ctx, done: make(chan struct{}), events: newEvents(ctx.Done())}
+	c := &Client{conn: conn, version: v, handler: h, granted: granted, ctx: ctx, done: make(chan struct{}), events: newEvents(ctx.Done())}
 	c.peer = jsonrpc.NewPeer(&channel{Conn: conn, trace: h.Trace}, jsonrpc.Handler{Request: c.serve, Notification: c.notified, Stray: c.stray})
 	go func() {
 		defer close(c.done)
@@ -71,6 +74,12 @@ func (c *channel) see(sent bool, message []byte) {
 	defer c.tracing.Unlock()
 	c.trace(sent, message)
 }
+
+// Extensions lists the extensions that the gateway has granted on this
+// connection. It is empty where it knows none, or where none was asked for.
+func (c *Client) Extensions() []string { return slices.Clone(c.granted) }
+
+func (c *Client) has(extension string) bool { return slices.Contains(c.granted, extension) }
 
 // Close ends the connection. Transactions that run go on without the till, and
 // their calls end with an *OutcomeUnknownError. The error is always nil: whether
@@ -146,13 +155,22 @@ func about(method string, err error) error {
 }
 
 func errorOf(e *jsonrpc.Error) *Error {
-	return &Error{Code: Code(e.Code), Message: e.Message, UserMessage: e.UserMessage}
+	data := wire.DecodeErrorData(e.Data)
+	return &Error{
+		Code: Code(e.Code), Message: e.Message, UserMessage: e.UserMessage,
+		Pointer: data.Pointer, Rule: data.Rule, Docs: data.Docs,
+	}
 }
 
 // notified takes a notification of the gateway. It runs on the goroutine that
 // reads.
 func (c *Client) notified(method string, params wire.Raw) {
-	if method != wire.MethodTerminalNotification {
+	switch method {
+	case wire.MethodTerminalNotification:
+	case wire.MethodTransactionCorrected:
+		c.corrected(params)
+		return
+	default:
 		return // one that this version of the library does not know
 	}
 	n, err := wire.DecodeTerminalNotification(params)

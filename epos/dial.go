@@ -5,11 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/wire"
 	"github.com/tillwire/tillwire/ws"
 )
@@ -37,6 +39,12 @@ type Options struct {
 	InstallerID     string  // v1: issued to who installs it; an operator must be able to set it
 	Version         Version // empty is V1
 
+	// Plain asks for the published contract only. Otherwise a Client opts in to
+	// the extensions that it makes use of (the contract, section 10), as far as
+	// the gateway knows them: keys, status, errors, and late if Handler.Corrected
+	// is set. A URL that names extensions itself is left as it is.
+	Plain bool
+
 	TLS *tls.Config // for wss; nil is the system's
 
 	Handler Handler // for all transactions; see WithHandler for one. Tables uses its Error and Trace only
@@ -50,17 +58,55 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, keeper, err := o.dial(ctx, address)
+	var granted []string
+	hear := func(name, value string) {
+		if strings.EqualFold(name, spec.ExtensionsHeader) {
+			granted = strings.Split(value, ",")
+		}
+	}
+	asking := o.asking(address)
+	conn, keeper, err := o.dialHearing(ctx, asking, hear)
+	if refused, ok := errors.AsType[*RefusedError](err); ok && refused.Status == http.StatusBadRequest && asking != address {
+		// A gateway that is older, or not ours, and does not know one of them.
+		conn, keeper, err = o.dialHearing(ctx, address, hear)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return newClient(conn, keeper, version, o.Handler), nil
+	return newClient(conn, keeper, version, o.Handler, granted...), nil
+}
+
+// asking is the address with the wish for extensions.
+func (o Options) asking(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || o.Plain {
+		return address
+	}
+	q := u.Query()
+	if q.Has("extensions") {
+		return address
+	}
+	names := []string{wire.ExtensionKeys, wire.ExtensionStatus, wire.ExtensionErrors}
+	if o.Handler.Corrected != nil { // else what others wait for would be delivered here, to nobody
+		names = append(names, wire.ExtensionLate)
+	}
+	more := "extensions=" + strings.Join(names, ",")
+	if u.RawQuery != "" {
+		more = u.RawQuery + "&" + more
+	}
+	u.RawQuery = more
+	return u.String()
 }
 
 // dial opens a connection and has it pinged by a keeper of its own.
 func (o Options) dial(ctx context.Context, address string) (*ws.Conn, *ws.Keeper, error) {
+	return o.dialHearing(ctx, address, nil)
+}
+
+// dialHearing is dial that is told of the headers of the answer.
+func (o Options) dialHearing(ctx context.Context, address string, hear func(name, value string)) (*ws.Conn, *ws.Keeper, error) {
 	keeper := ws.NewKeeper(pingInterval, pingsMissed)
-	conn, err := ws.Dial(ctx, address, ws.DialOptions{Options: ws.Options{Keeper: keeper}, TLS: o.TLS})
+	conn, err := ws.Dial(ctx, address, ws.DialOptions{Options: ws.Options{Keeper: keeper}, TLS: o.TLS, OnHeader: hear})
 	if err == nil {
 		return conn, keeper, nil
 	}

@@ -127,7 +127,10 @@ func TestDial(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
-	want := url.Values{"token": {secret}, "api-version": {"v1"}, "software-house-id": {"SWH"}, "installer-id": {"INST"}}
+	want := url.Values{
+		"token": {secret}, "api-version": {"v1"}, "software-house-id": {"SWH"}, "installer-id": {"INST"},
+		"extensions": {"keys,status,errors"},
+	}
 	if diff := cmp.Diff(want, got.Query()); diff != "" || got.Path != "/pac" {
 		t.Errorf("path %s, query (-want +got)\n%s", got.Path, diff)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tillwire/tillwire/spec"
+	"github.com/tillwire/tillwire/wire"
 )
 
 // A Code is the number of an error (the contract, section 6). The codes are
@@ -37,6 +38,11 @@ type Error struct {
 	Code        Code
 	Message     string // for a developer
 	UserMessage string // for staff, to be shown as it is; may be empty
+
+	// With the extension errors, for a developer; each may be empty.
+	Pointer string // JSON pointer to the fault in the message that was sent
+	Rule    string // the schema keyword that is broken, or what must be so
+	Docs    string // path of a page about the error on the gateway
 }
 
 // Error gives the developer's message and the code.
@@ -59,12 +65,16 @@ func (e *Error) StaffMessage() string {
 
 // An OutcomeUnknownError says that a transaction or a report was sent to the
 // gateway and that its answer was not received: it may have run, and money may
-// have been taken. Doing it again may charge the card twice. The package
-// comment says how to find out.
+// have been taken. Doing it again may charge the card twice, unless it
+// is done under the same Key, as TryAgain does. The package comment says how to
+// find out where there is no key.
 type OutcomeUnknownError struct {
 	Method string // as the contract names it, "sale"
 	TID    TID
-	Err    error // why there is no answer: a *ClosedError, the context's error, or an answer that cannot be read
+	Key    string // the request's own; empty where the gateway knows no keys
+	Err    error  // why there is no answer: a *ClosedError, the context's error, or an answer that cannot be read
+
+	request *wire.PerformTransactionRequest // nil for a report
 }
 
 // Error says what is not known and why.
@@ -111,6 +121,10 @@ func (e *ClosedError) Error() string {
 
 // Unwrap returns what the network said, if it said something.
 func (e *ClosedError) Unwrap() error { return e.err }
+
+// ErrNoExtension says that the gateway does not know what the call needs: the
+// extensions keys or status. Nothing was sent.
+var ErrNoExtension = errors.New("the gateway does not know this extension")
 
 // errNotSent marks a request of which it is certain that it did not leave.
 var errNotSent = errors.New("the request was not sent")

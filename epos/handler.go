@@ -2,8 +2,13 @@ package epos
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tillwire/tillwire/wire"
 )
 
 // A Handler takes what the gateway sends of its own accord. Any of its functions
@@ -26,6 +31,12 @@ type Handler struct {
 	// answer on a signature came too late. It is called like Notification. As
 	// such an error belongs to no call, only the client's own Error is used.
 	Error func(*Error)
+
+	// Corrected is told the truth about a transaction that ended as TimedOut, of
+	// this till or of another one of the site, once the gateway knows it (the
+	// extension late). It is called like Notification, and only the client's own
+	// Corrected is used. The same truth may be told again after a lost connection.
+	Corrected func(Correction)
 
 	// Trace sees each message as it stands on the wire, one at a time: those to
 	// be sent (which a lost line may keep from leaving) and those received. It
@@ -50,11 +61,40 @@ func WithHandler(h Handler) CallOption {
 	}
 }
 
+// WithKey gives a request a key of the till's own choice, 1 to 64 characters,
+// instead of a random one. The same key and the same request are one
+// transaction, however often and on whatever connection of the site it is sent:
+// a till that keeps the key on disk before it sends can ask again after a crash.
+// Make it with [NewKey], and a new one for each try that is to be a transaction
+// of its own.
+//
+// Where the gateway knows no keys, the call ends with ErrNoExtension and nothing
+// is sent: the till relies on what would not be so.
+func WithKey(key string) CallOption {
+	return func(t *transaction) { t.key = key }
+}
+
+// NewKey makes a key that nobody else has.
+func NewKey() string { return uuid.NewString() }
+
+// keyFor is the request's key: the one that it was given, or a new one where the
+// gateway knows keys.
+func (c *Client) keyFor(t *transaction) (string, error) {
+	switch known := c.has(wire.ExtensionKeys); {
+	case !known && t.key != "":
+		return "", fmt.Errorf("%w: %w: %s", errNotSent, ErrNoExtension, wire.ExtensionKeys)
+	case known && t.key == "":
+		return NewKey(), nil
+	}
+	return t.key, nil
+}
+
 // A transaction is a call that waits for the end of a transaction. Its context
 // ends with it.
 type transaction struct {
 	tid     TID
 	handler Handler
+	key     string // of the request, if the till chose one
 	ctx     context.Context
 	cancel  context.CancelFunc
 }

@@ -94,26 +94,35 @@ func (c *Client) transact(ctx context.Context, method string, r wire.PerformTran
 	tid := TID(r.TID)
 	t := c.begin(tid, opts)
 	defer c.end(t)
+	key, err := c.keyFor(t)
+	if err != nil {
+		return Payment{}, about(method, err)
+	}
+	r.RequestKey = key
+	unknown := &OutcomeUnknownError{Method: method, TID: tid, Key: key, request: &r}
 	result, err := c.call(ctx, method, r)
 	t.cancel() // a signature is not wanted any more
 	if err != nil {
-		return Payment{}, outcome(method, tid, err)
+		return Payment{}, unknown.unless(err)
 	}
 	p, err := wire.DecodePayment(result)
 	if err == nil && p.TransactionResult == "" {
 		err = errors.New("the payment has no result")
 	}
 	if err != nil {
-		return Payment{}, &OutcomeUnknownError{Method: method, TID: tid, Err: err}
+		unknown.Err = err
+		return Payment{}, unknown
 	}
 	c.events.settle(ctx)
 	return paymentOf(p), nil
 }
 
-// outcome is the error of a call whose request may have run.
-func outcome(method string, tid TID, err error) error {
+// unless returns e with its cause, unless that shows that the request did not
+// run.
+func (e *OutcomeUnknownError) unless(err error) error {
 	if _, refused := errors.AsType[*Error](err); refused || errors.Is(err, errNotSent) {
-		return about(method, err)
+		return about(e.Method, err)
 	}
-	return &OutcomeUnknownError{Method: method, TID: tid, Err: err}
+	e.Err = err
+	return e
 }

@@ -80,40 +80,51 @@ type AcquirerTotals struct {
 
 // ReportEndOfDay closes the terminal's session: it settles what is pending and
 // resets the totals. A till runs it every day and keeps the report. Without an
-// answer it returns an *OutcomeUnknownError: the session may be closed.
-func (c *Client) ReportEndOfDay(ctx context.Context, tid TID) (Report, error) {
-	return c.report(ctx, wire.MethodReportEndOfDay, tid)
+// answer it returns an *OutcomeUnknownError: the session may be closed. WithKey
+// of its Key asks for the same report again, here as with the other reports.
+func (c *Client) ReportEndOfDay(ctx context.Context, tid TID, opts ...CallOption) (Report, error) {
+	return c.report(ctx, wire.MethodReportEndOfDay, tid, opts)
 }
 
 // ReportBanking gives the totals of the sessions with the acquirers and changes
 // nothing. Without an answer it returns an *OutcomeUnknownError.
-func (c *Client) ReportBanking(ctx context.Context, tid TID) (Report, error) {
-	return c.report(ctx, wire.MethodReportBanking, tid)
+func (c *Client) ReportBanking(ctx context.Context, tid TID, opts ...CallOption) (Report, error) {
+	return c.report(ctx, wire.MethodReportBanking, tid, opts)
 }
 
 // ReportXBalance gives the running totals and changes nothing. Without an
 // answer it returns an *OutcomeUnknownError.
-func (c *Client) ReportXBalance(ctx context.Context, tid TID) (Report, error) {
-	return c.report(ctx, wire.MethodReportXBalance, tid)
+func (c *Client) ReportXBalance(ctx context.Context, tid TID, opts ...CallOption) (Report, error) {
+	return c.report(ctx, wire.MethodReportXBalance, tid, opts)
 }
 
 // ReportZBalance gives the running totals and resets them. Without an answer it
 // returns an *OutcomeUnknownError: they may be reset.
-func (c *Client) ReportZBalance(ctx context.Context, tid TID) (Report, error) {
-	return c.report(ctx, wire.MethodReportZBalance, tid)
+func (c *Client) ReportZBalance(ctx context.Context, tid TID, opts ...CallOption) (Report, error) {
+	return c.report(ctx, wire.MethodReportZBalance, tid, opts)
 }
 
-func (c *Client) report(ctx context.Context, method string, tid TID) (Report, error) {
-	result, err := c.call(ctx, method, wire.ReportRequest{TerminalID: terminalID(tid)})
+func (c *Client) report(ctx context.Context, method string, tid TID, opts []CallOption) (Report, error) {
+	t := &transaction{}
+	for _, opt := range opts {
+		opt(t)
+	}
+	key, err := c.keyFor(t)
 	if err != nil {
-		return Report{}, outcome(method, tid, err)
+		return Report{}, about(method, err)
+	}
+	unknown := &OutcomeUnknownError{Method: method, TID: tid, Key: key}
+	result, err := c.call(ctx, method, wire.ReportRequest{TerminalID: terminalID(tid), RequestKey: key})
+	if err != nil {
+		return Report{}, unknown.unless(err)
 	}
 	r, err := wire.DecodeReportResult(result)
 	if err == nil && r.ReportResult == "" {
 		err = errors.New("the report has no result")
 	}
 	if err != nil {
-		return Report{}, &OutcomeUnknownError{Method: method, TID: tid, Err: err}
+		unknown.Err = err
+		return Report{}, unknown
 	}
 	return reportOf(r), nil
 }

@@ -113,6 +113,11 @@ type Extension struct {
 	About string `json:"-"` // Markdown
 }
 
+// ExtensionsHeader is the header of the answer to an upgrade that lists the
+// extensions that are granted, with commas between them. A till that asked for
+// none gets no such header; nor does one whose gateway knows none.
+const ExtensionsHeader = "Tillwire-Extensions"
+
 // Message returns the extension's message of that name.
 func (e Extension) Message(name string) (Message, bool) {
 	for _, m := range e.Messages {

@@ -38,10 +38,6 @@ const (
 	ExtensionAcks   = "acks"
 )
 
-// ExtensionsHeader is the header of the answer to an upgrade that lists the
-// extensions that are granted. A till that did not ask for any gets none.
-const ExtensionsHeader = "Tillwire-Extensions"
-
 // The methods of Pay-At-Table, all of them Connect → EPOS. The last three are
 // notifications, or requests on a connection with the extension acks.
 const (

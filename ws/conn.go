@@ -16,6 +16,7 @@ package ws
 import (
 	"crypto/tls"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -53,6 +54,8 @@ type Options struct {
 	WriteTimeout time.Duration
 	// CloseTimeout is how long a close waits for the peer's part of it.
 	CloseTimeout time.Duration
+	// Answer is sent with the answer to an upgrade, on the server's side.
+	Answer http.Header
 	// Keeper pings the connection; nil means that nobody does.
 	Keeper *Keeper
 	// Busy, asked by the Keeper when its pings stay unanswered, says whether

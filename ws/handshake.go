@@ -78,8 +78,11 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 		return nil, fmt.Errorf("taking over the connection: %w", err)
 	}
 	o.fill()
+	var more strings.Builder
+	_ = o.Answer.Write(&more) // a Builder takes everything
+	o.Answer = nil            // the connection does not keep it
 	reply := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Accept: " + accept(keys[0]) + "\r\n\r\n"
+		"Sec-WebSocket-Accept: " + accept(keys[0]) + "\r\n" + more.String() + "\r\n"
 	_ = nc.SetDeadline(time.Now().Add(o.WriteTimeout))
 	if _, err := io.WriteString(nc, reply); err != nil {
 		_ = nc.Close()
@@ -110,7 +113,10 @@ func buffered(r *bufio.Reader) []byte {
 type DialOptions struct {
 	Options
 	Header http.Header // sent with the request
-	TLS    *tls.Config // for wss; nil for the system's
+	// OnHeader is called with each header of the answer that is not of the
+	// handshake itself; nil looks at none.
+	OnHeader func(name, value string)
+	TLS      *tls.Config // for wss; nil for the system's
 	// Timeout bounds connecting and the handshake; 0 means 30 s.
 	Timeout time.Duration
 }
@@ -155,6 +161,12 @@ func Dial(ctx context.Context, address string, o DialOptions) (*Conn, error) {
 	}
 	if o.Header != nil {
 		d.Header = ws.HandshakeHeaderHTTP(o.Header)
+	}
+	if o.OnHeader != nil {
+		d.OnHeader = func(name, value []byte) error {
+			o.OnHeader(string(name), string(value))
+			return nil
+		}
 	}
 	nc, br, _, err := d.Dial(ctx, address)
 	if refused != nil {

@@ -389,3 +389,20 @@ func TestAbortOverTLS(t *testing.T) {
 	wantClose(t, <-cut, Policy, false)
 	c.Abort()
 }
+
+// What the server adds to its answer reaches who dials; the headers of the
+// handshake itself are nobody's business.
+func TestHeadersOfTheAnswer(t *testing.T) {
+	s := serve(t, false, Options{Answer: http.Header{"X-Granted": {"a,b"}}}, func(c *Conn) { _ = c.Close(Normal, "") })
+	got := map[string]string{}
+	c, err := Dial(soon(t), strings.Replace(s.URL, "http", "ws", 1), DialOptions{
+		OnHeader: func(name, value string) { got[name] = value },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Abort()
+	if len(got) != 1 || got["X-Granted"] != "a,b" {
+		t.Errorf("heard %v", got)
+	}
+}

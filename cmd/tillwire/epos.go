@@ -325,7 +325,7 @@ have done it; 1 an error.
 // Run has a terminal report.
 func (c eposReportCmd) Run(s streams) error {
 	return c.run(s, "", func(ctx context.Context, t *till) error {
-		report := map[string]func(context.Context, epos.TID) (epos.Report, error){
+		report := map[string]func(context.Context, epos.TID, ...epos.CallOption) (epos.Report, error){
 			"x-balance": t.client.ReportXBalance, "z-balance": t.client.ReportZBalance,
 			"banking": t.client.ReportBanking, "end-of-day": t.client.ReportEndOfDay,
 		}[c.Type]
