@@ -3,7 +3,7 @@
 // side of the contract, and answers for the till's tables by its Pay-At-Table
 // side.
 //
-// It never tries a transaction again by itself, and never decides that money was
+// It never tries a transaction again unasked, and never decides that money was
 // not taken: only the till can know what it has already sold. A [Client] never
 // dials again by itself; [Tables], which starts no payments, does. This package
 // keeps its promises from one release to the next.
@@ -52,8 +52,26 @@
 //
 // The card machine does not need the till to go on. If the line is lost, or the
 // ctx of the call ends, the transaction runs on, and its answer cannot reach the
-// call any more. Trying again could charge the card twice, and letting the
-// customer go could mean not being paid. So find out:
+// call any more. Letting the customer go could mean not being paid, and a second
+// sale could charge the card twice.
+//
+// A gateway that knows the extension keys ends the doubt. Each request to it has
+// a key of its own, and the same request under the same key is one transaction:
+//
+//	if errors.As(err, &unknown) {
+//		p, err = unknown.TryAgain(ctx, options)
+//	}
+//
+// TryAgain connects anew and waits for the end of the sale as Sale does. A till
+// that may itself be switched off makes the key first, keeps it on disk with the
+// sale, and gives it by [WithKey]; after its restart it asks for the same sale
+// with the same key, or for [Client.TransactionStatus], which starts nothing. A
+// new key makes a new sale. Should the outcome be TakenUnknown even so, the
+// gateway goes on asking the card machine: a later try under the key tells the
+// truth, and a [Handler] with Corrected is told by itself.
+//
+// [Client.Extensions] says what the gateway knows. One that knows no keys, which
+// is when Key of the error is empty, leaves the longer way:
 //
 //  1. Connect again if [Client.Done] is closed.
 //  2. Ask [Client.TerminalDetails] until the terminal is [Available]. While it is

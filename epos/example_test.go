@@ -62,8 +62,52 @@ func Example() {
 	// paid GBP 12.50
 }
 
-// The line breaks while the customer enters the PIN. The till finds out what
-// became of the sale: it must neither sell twice nor lose the payment.
+// The line breaks while the customer enters the PIN. The same request under the
+// same key joins the sale that runs: the card is charged once, and the till
+// learns of it.
+func ExampleOutcomeUnknownError_TryAgain() {
+	keys := map[string]int{}
+	g := &fakeGateway{keys: func(key string) { keys[key]++ }, serve: map[string]func(*till, jsonrpc.ID){
+		"sale": func(t *till, id jsonrpc.ID) {
+			for _, tries := range keys {
+				if tries == 1 {
+					t.notify("PIN_ENTRY")
+					t.hangUp()
+					return
+				}
+			}
+			t.answer(id, payment("1000124", "SUCCESSFUL", 1250))
+		},
+	}}
+	options := epos.Options{URL: g.start()}
+	defer g.stop()
+	ctx := context.Background()
+
+	c, err := epos.Dial(ctx, options)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	p, err := c.Sale(ctx, epos.Sale{TID: "12345678", Amount: money.Amount{Minor: 1250, Currency: money.GBP}})
+	var unknown *epos.OutcomeUnknownError
+	if errors.As(err, &unknown) {
+		fmt.Println("the line is lost, the sale is not")
+		p, err = unknown.TryAgain(ctx, options)
+	}
+	if err != nil || p.MoneyTaken() == epos.TakenUnknown {
+		fmt.Println("the operator must look at the card machine")
+		return
+	}
+	fmt.Println(p.Result, p.Total(), "by", len(keys), "sale")
+	// Output:
+	// the line is lost, the sale is not
+	// SUCCESSFUL GBP 12.50 by 1 sale
+}
+
+// The gateway knows no request keys, and the line breaks while the customer
+// enters the PIN. The till finds out what became of the sale: it must neither
+// sell twice nor lose the payment.
 func ExampleOutcomeUnknownError() {
 	g := &fakeGateway{serve: map[string]func(*till, jsonrpc.ID){
 		"sale":            func(t *till, id jsonrpc.ID) { t.notify("PIN_ENTRY"); t.hangUp() },

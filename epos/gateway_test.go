@@ -7,6 +7,7 @@ import (
 
 	"github.com/tillwire/tillwire/jsonrpc"
 	"github.com/tillwire/tillwire/money"
+	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/wire"
 	"github.com/tillwire/tillwire/ws"
 )
@@ -19,6 +20,7 @@ type fakeGateway struct {
 	serve  map[string]func(*till, jsonrpc.ID)
 	signed func(*till, bool) // an answer on a signature has come
 	visit  func(*till)       // Pay-At-Table: what is asked of a till that connects
+	keys   func(key string)  // it knows the extension keys, and this hears of them
 }
 
 // A till is the connection of one till to a fakeGateway.
@@ -34,7 +36,11 @@ func (g *fakeGateway) start() (address string) {
 			_, _ = w.Write([]byte(`{"userMessage":"The API key is not known here. Check the token in the query."}`))
 			return
 		}
-		conn, err := ws.Upgrade(w, r, ws.Options{})
+		var options ws.Options
+		if asked := r.URL.Query().Get("extensions"); g.keys != nil && asked != "" {
+			options.Answer = http.Header{spec.ExtensionsHeader: {asked}}
+		}
+		conn, err := ws.Upgrade(w, r, options)
 		if err != nil {
 			panic(err)
 		}
@@ -63,6 +69,10 @@ func (g *fakeGateway) talk(t *till) {
 			accepted, _, _ := wire.DecodeVerifySignatureResponse(m.Result)
 			g.signed(t, accepted)
 		default:
+			if g.keys != nil {
+				request, _, _ := wire.DecodeKeyedTransaction(wire.V1, m.Method, m.Params)
+				g.keys(request.RequestKey)
+			}
 			g.serve[m.Method](t, m.ID)
 		}
 	}

@@ -17,7 +17,7 @@ func (s *Session) performTransaction(m jsonrpc.Message, kind txn.Type) *fault {
 		decode = wire.DecodeKeyedTransaction
 	}
 	params, devs, bad := decode(s.version, m.Method, m.Params)
-	key := params.RequestKey
+	key := keptKey(params.RequestKey)
 	asked := body{tid: txn.TID(params.TID), txn: requestOf(kind, params)}
 	return s.toTerminal(m, key, asked, devs, bad, func(a *actor, c *call, deviations []string) {
 		a.performTransaction(c, key, asked.txn, deviations)

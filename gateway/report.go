@@ -23,7 +23,7 @@ func (s *Session) report(m jsonrpc.Message, kind report.Type) *fault {
 		decode = wire.DecodeKeyedReport
 	}
 	params, devs, bad := decode(s.version, m.Params)
-	key := params.RequestKey
+	key := keptKey(params.RequestKey)
 	asked := body{tid: txn.TID(params.TID), report: kind}
 	return s.toTerminal(m, key, asked, devs, bad, func(a *actor, c *call, deviations []string) { a.report(c, key, kind, deviations) })
 }

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/jsonrpc"
+	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/txn"
@@ -18,6 +21,17 @@ import (
 // This file ties a till's tries together by the key that it gave them (the
 // contract, section 10, keys). Who holds a key is known here while its request
 // is being taken and until it has its recorded end; the journal knows the rest.
+
+// keptKey is the form in which a request key is kept: as it is, unless it looks
+// like a card number, of which no whole one is ever stored. The other form is
+// longer than a key may be, so that the two cannot meet.
+func keptKey(key string) string {
+	if receipt.MaskPANs(key) == key {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return "#" + hex.EncodeToString(sum[:])
+}
 
 // A keyring is the request keys of a site that are in use.
 type keyring struct {

@@ -416,6 +416,30 @@ func TestKeysBelongToASite(t *testing.T) {
 	})
 }
 
+// TestKeysThatAreCardNumbers: a till that takes a card number for its key is
+// served, and the number is not stored.
+func TestKeysThatAreCardNumbers(t *testing.T) {
+	inShop(t, memory.New(), func(s *shop) {
+		const pan = "4111111111111111"
+		a := s.keyed("a", "v1")
+		a.keyedSale(1, pan)
+		s.pdq.say(terminal.Ended{ID: s.pdq.id(), Outcome: outcome(txn.Declined)})
+		s.gets(a, started, finished, "1 DECLINED")
+		a.keyedSale(2, pan)
+		s.gets(a, "2 DECLINED")
+		if got := s.state(a, 3, pan); got != "finished" {
+			s.t.Errorf("state %q", got)
+		}
+		a.keyedSale(4, "4111111111111112") // no card number
+		s.gets(a, started)
+		for _, h := range s.heads(journal.TransactionStream) {
+			if strings.Contains(h.RequestKey, pan) || h.RequestKey == "" {
+				s.t.Errorf("the key is kept as %q", h.RequestKey)
+			}
+		}
+	})
+}
+
 // TestKeyedCrashes is TestCrashes for a till that tries again under its key, as
 // soon as the gateway is back, and once more later.
 func TestKeyedCrashes(t *testing.T) {

@@ -25,7 +25,7 @@ func (s *Session) transactionStatus(m jsonrpc.Message) *fault {
 	h, err := s.headOf(s.g.ctx, params)
 	if errors.Is(err, journal.ErrNotFound) {
 		state := wire.StateNotFound
-		if params.RequestKey != "" && s.site.keys.taken(params.RequestKey) {
+		if params.RequestKey != "" && s.site.keys.taken(keptKey(params.RequestKey)) {
 			state = wire.StatePending // it is on its way to the disk
 		}
 		s.result(m.ID, wire.TransactionStatus{State: state})
@@ -58,7 +58,7 @@ func (s *Session) transactionStatus(m jsonrpc.Message) *fault {
 func (s *Session) headOf(ctx context.Context, asked wire.TransactionStatusRequest) (h journal.Head, err error) {
 	site := s.site.settings.Load().ID
 	if asked.RequestKey != "" {
-		h, err = s.g.store.ByKey(ctx, site, asked.RequestKey)
+		h, err = s.g.store.ByKey(ctx, site, keptKey(asked.RequestKey))
 	} else {
 		h, err = s.g.store.Head(ctx, txn.RequestID(asked.RequestID))
 	}

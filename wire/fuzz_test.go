@@ -22,13 +22,12 @@ func fuzzFromTill(f *testing.F, name string, kind spec.Kind) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	m, ok := spec.Default().Message(spec.PAC, name)
-	if !ok {
-		m, ok = spec.Default().Message(spec.PAT, name)
-	}
-	if !ok {
+	all := messages()
+	i := slices.IndexFunc(all, func(m spec.Message) bool { return m.Name == name })
+	if i < 0 {
 		f.Fatalf("no message %s", name)
 	}
+	m := all[i]
 	for _, e := range m.Examples {
 		var env envelope
 		if e.Direction != spec.ToConnect || e.Kind != kind || json.Unmarshal(e.Text, &env) != nil {
@@ -74,7 +73,7 @@ func fuzzFromTill(f *testing.F, name string, kind spec.Kind) {
 		}
 		env = put(method, kind, canonical)
 		_, devs, fault = decodeFromTill(v, name, env)
-		faults, err := check.Check(v.String(), s.File, whole(t, env, kind))
+		faults, err := check.Check(s.Folder, s.File, whole(t, env, kind))
 		if err != nil {
 			return // the validator cannot hold one of its numbers
 		}
@@ -155,10 +154,16 @@ func FuzzTableListResult(f *testing.F)  { fuzzFromTill(f, "tableList", spec.Kind
 func FuzzTableLockResult(f *testing.F)  { fuzzFromTill(f, "tableLock", spec.KindResponse) }
 func FuzzPOSReceiptResult(f *testing.F) { fuzzFromTill(f, "posReceipt", spec.KindResponse) }
 
+func FuzzKeyedTransaction(f *testing.F) { fuzzFromTill(f, "keys/performTransaction", spec.KindRequest) }
+func FuzzKeyedReport(f *testing.F)      { fuzzFromTill(f, "keys/report", spec.KindRequest) }
+func FuzzTransactionStatus(f *testing.F) {
+	fuzzFromTill(f, "status/transactionStatus", spec.KindRequest)
+}
+
 // FuzzFromTheGateway feeds everything to the decoders of a till's side. What
 // they read is written and read again unchanged.
 func FuzzFromTheGateway(f *testing.F) {
-	for _, m := range spec.Default().Messages() {
+	for _, m := range messages() {
 		if m.Kind == spec.KindError {
 			continue
 		}
@@ -174,7 +179,7 @@ func FuzzFromTheGateway(f *testing.F) {
 			f.Add(m.Name, []byte(value))
 		}
 	}
-	names := []string{"connectedTerminals", "terminalDetails", "performTransaction", "duplicate", "cancelTransaction", "report", "verifySignature", "terminalNotification"}
+	names := []string{"connectedTerminals", "terminalDetails", "performTransaction", "duplicate", "cancelTransaction", "report", "verifySignature", "terminalNotification", "status/transactionStatus", "late/transactionCorrected"}
 	for _, m := range spec.Default().Messages() {
 		if m.Side == spec.PAT && m.Kind != spec.KindError {
 			names = append(names, m.Name)

@@ -64,6 +64,15 @@ func decodeFromTill(v Version, name string, e envelope) (Message, []Deviation, *
 		return decoded(DecodeTableLockResult(v, e.Result))
 	case "posReceipt", "finalPOSReceipt":
 		return decoded(DecodePOSReceiptResult(v, e.Result))
+	case "keys/performTransaction":
+		return decoded(DecodeKeyedTransaction(v, e.Method, e.Params))
+	case "keys/report":
+		return decoded(DecodeKeyedReport(v, e.Params))
+	case "status/transactionStatus":
+		return decoded(DecodeTransactionStatus(v, e.Params))
+	case "acks/transactionResponse", "acks/tableUnlock", "acks/reportResponse":
+		yes, devs, fault := DecodeRecorded(v, e.Result)
+		return decoded(Recorded(yes), devs, fault)
 	}
 	panic("no decoder for " + name)
 }
@@ -74,7 +83,11 @@ func decoded[M Message](m M, devs []Deviation, fault *Fault) (Message, []Deviati
 
 // decodeFromGateway decodes what the gateway sent.
 func decodeFromGateway(v Version, name string, e envelope) (Message, error) {
-	switch name {
+	switch name := strings.TrimPrefix(name, "acks/"); name {
+	case "status/transactionStatus":
+		return read(DecodeTransactionStatusResult(e.Result))
+	case "late/transactionCorrected":
+		return read(DecodeTransactionCorrected(e.Params))
 	case "connectedTerminals":
 		return read(DecodeTerminals(e.Result))
 	case "terminalDetails":
@@ -112,10 +125,23 @@ func decodeFromGateway(v Version, name string, e envelope) (Message, error) {
 
 func read[M Message](m M, err error) (Message, error) { return m, err }
 
+// messages are those of the contract and those of its extensions, which have the
+// extension's name before their own.
+func messages() []spec.Message {
+	all := spec.Default().Messages()
+	for _, e := range spec.Default().Extensions() {
+		for _, m := range e.Messages {
+			m.Name = e.Name + "/" + m.Name
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
 // examples calls f for each example of a direction that is about params or
 // result; the envelope is another package's.
 func examples(t *testing.T, d spec.Direction, f func(*testing.T, spec.Message, spec.Example)) {
-	for _, m := range spec.Default().Messages() {
+	for _, m := range messages() {
 		if m.Kind == spec.KindError {
 			continue
 		}
@@ -166,7 +192,7 @@ func TestExamplesFromTills(t *testing.T) {
 		}
 		text := replaced(t, e.Text, again)
 		s, _ := m.Schema(e.Version, e.Kind)
-		if faults, err := check.Check(e.Version, s.File, text); err != nil || len(faults) > 0 {
+		if faults, err := check.Check(s.Folder, s.File, text); err != nil || len(faults) > 0 {
 			t.Errorf("what was encoded does not fit its schema: %v %v", faults, err)
 		}
 	})
