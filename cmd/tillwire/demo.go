@@ -106,7 +106,8 @@ func (c demoCmd) sell(s streams, h *house, interrupts <-chan os.Signal, sale epo
 	var mu sync.Mutex
 	begun := time.Now()
 	client, err := epos.Dial(ctx, epos.Options{
-		URL: devURL(h.addr),
+		Plain: true, // what is shown is the published contract
+		URL:   devURL(h.addr),
 		Handler: epos.Handler{
 			Trace: func(sent bool, message []byte) {
 				mu.Lock()
