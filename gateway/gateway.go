@@ -267,10 +267,10 @@ func (g *Gateway) Close() {
 	for _, s := range sessions {
 		s.conn.Close(closeGoingAway, "the gateway stops")
 	}
-	for _, s := range sites {
+	g.cancel()
+	for _, s := range sites { // none is plugged in from here on
 		s.links.closeWhere(nil, closeGoingAway, "the gateway stops")
 	}
-	g.cancel()
 	g.wg.Wait()
 }
 

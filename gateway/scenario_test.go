@@ -124,8 +124,13 @@ var (
 
 const demoKey = "demo"
 
+// newWorld opens a world. In a test whose name says OverLinks its machines dial
+// in.
 func newWorld(t *testing.T, store journal.Store, o sim.Options) *world {
 	t.Helper()
+	if strings.Contains(t.Name(), "OverLinks") {
+		return newWorldOver(t, store, o, newExchange(t))
+	}
 	return newWorldOver(t, store, o, nil)
 }
 
@@ -190,7 +195,7 @@ func (w *world) start(limits gateway.Limits) {
 // plug connects a machine: right here, or over a link that it dials.
 func (w *world) plug(g *gateway.Gateway, m *sim.Machine) error {
 	if w.links != nil {
-		return w.links.plug(g, m.TID(), m.Connect)
+		return w.links.plug(g, m)
 	}
 	return g.Plug("demo", m.TID(), m.Connect)
 }
