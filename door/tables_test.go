@@ -20,8 +20,9 @@ const toPAT = "/pat?token=" + planted + "good&api-version=v1&software-house-id=S
 // A dining is a real gateway with a door, and waiters at simulated terminals.
 type dining struct {
 	*real
-	park *sim.Park
-	over chan sim.VisitResult
+	park   *sim.Park
+	over   chan sim.VisitResult
+	visits int
 }
 
 func openDining(t *testing.T) *dining {
@@ -46,8 +47,24 @@ func (d *dining) soon() {
 	}
 }
 
-// visit has a waiter begin at the terminal.
+// online dials as a till that keeps tables, and returns once the gateway knows
+// it: the handshake is answered a moment before.
+func (d *dining) online() *till {
+	d.t.Helper()
+	c := d.dial(toPAT)
+	c.say(`{"jsonrpc":"2.0","id":1,"method":"here"}`)
+	c.refused(-32601)
+	return c
+}
+
+// visit has a waiter begin at the terminal. Where the visit is to a table, each
+// is to another: the next to the same one has to wait until the till has the
+// unlock of the one before.
 func (d *dining) visit(v sim.Visit) {
+	if v.Table != "" {
+		v.Table, v.ByName = table.TableID(fmt.Sprint(12+d.visits)), true
+		d.visits++
+	}
 	m, ok := d.park.Machine("VCMDEMOSIP0")
 	if !ok {
 		d.t.Fatal("no machine")
@@ -121,7 +138,7 @@ const (
 // connection goes on, and the right answer is taken as long as there is time.
 func TestWrongAnswers(t *testing.T) {
 	d := openDining(t)
-	c := d.dial(toPAT)
+	c := d.online()
 	for _, tt := range []struct {
 		name   string
 		wrong  string // with the id of the lock request
@@ -185,7 +202,7 @@ func TestWrongAnswers(t *testing.T) {
 func TestLateAndMissingAnswers(t *testing.T) {
 	d := openDining(t)
 	d.soon()
-	c := d.dial(toPAT)
+	c := d.online()
 	d.visit(sim.Visit{Table: "12"})
 	c.result(c.asked(tableList), oneTable)
 	c.say(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"error":{"code":-32000,"message":"no","userMessage":"Ask the manager"}}`, c.asked(tableLock)))
@@ -219,7 +236,7 @@ func TestLateAndMissingAnswers(t *testing.T) {
 // TestLists: what a till can call its tables.
 func TestLists(t *testing.T) {
 	d := openDining(t)
-	c := d.dial(toPAT)
+	c := d.online()
 	list := func(names ...string) []table.TableID {
 		t.Helper()
 		d.visit(sim.Visit{})
@@ -258,7 +275,7 @@ func TestLists(t *testing.T) {
 // on.
 func TestBills(t *testing.T) {
 	d := openDining(t)
-	c := d.dial(toPAT)
+	c := d.online()
 	d.visit(sim.Visit{Table: "12", PrintBill: true, CancelAt: sim.StepSplit})
 	c.result(c.asked(tableList), oneTable)
 	c.result(c.asked(tableLock), isLocked)
@@ -280,7 +297,7 @@ func TestBills(t *testing.T) {
 // one says changes nothing.
 func TestTakeover(t *testing.T) {
 	d := openDining(t)
-	a := d.dial(toPAT)
+	a := d.online()
 	d.visit(sim.Visit{Table: "12", Split: 2})
 	first := a.asked(tableList)
 	b := d.dial(toPAT)
@@ -312,7 +329,7 @@ func TestTakeover(t *testing.T) {
 func TestTillsInALoop(t *testing.T) {
 	d := openDining(t)
 	most := spec.Default().Count(spec.CountTakeovers)
-	last := d.dial(toPAT)
+	last := d.online()
 	for range most - 1 {
 		next := d.dial(toPAT)
 		last.refused(-32076)
