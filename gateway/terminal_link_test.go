@@ -102,49 +102,6 @@ func TestTerminalKeys(t *testing.T) {
 	})
 }
 
-// TestTerminalTakeover: the newest link of a terminal counts. The older one is
-// told and closed, whatever of it comes later changes nothing, and the terminal
-// is never turned away because of its own ghost.
-func TestTerminalTakeover(t *testing.T) {
-	inShop(t, memory.New(), func(s *shop) {
-		secret, _ := enrol(s.t, s.store, tid)
-		if err := s.g.Reload(s.t.Context()); err != nil {
-			s.t.Fatal(err)
-		}
-		ghost, err := s.dial(secret)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		c := s.connect("a", "v1")
-		c.sale(1)
-		s.gets(c, "TRANSACTION_STARTED")
-		id := ghost.id()
-		live, err := s.dial(secret)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		live.query = going
-		synctest.Wait()
-		if diff := cmp.Diff([]string{"1008 a newer connection of this terminal took over"}, ghost.shut); diff != "" {
-			s.t.Errorf("the ghost (-want +got):\n%s", diff)
-		}
-		s.terminalHeard(live.fake, "start", 0) // a second start would be a second payment
-		ghost.say(terminal.Ended{ID: id, Outcome: outcome(txn.Declined)}, terminal.WentAway{})
-		ghost.release()
-		s.gets(c)
-		s.stands("BUSY")
-		live.say(terminal.Ended{ID: id, Outcome: outcome(txn.Successful)})
-		s.gets(c, "TRANSACTION_FINISHED", "1 SUCCESSFUL")
-		s.ended(txn.Successful, txn.ToldResult)
-		live.say(terminal.WentAway{})
-		live.release()
-		s.stands("away")
-		if len(live.shut) > 0 {
-			s.t.Errorf("the live link was closed: %q", live.shut)
-		}
-	})
-}
-
 // TestTerminalRevoked: a key that is revoked closes its link, and the terminal
 // that had it is away; a link that is gone is not closed again.
 func TestTerminalRevoked(t *testing.T) {
