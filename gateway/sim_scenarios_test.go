@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tillwire/tillwire/journal/memory"
 	"github.com/tillwire/tillwire/money"
@@ -25,20 +26,57 @@ func TestSimScenarios(t *testing.T) {
 	for _, s := range spec.Default().Scenarios().Scenarios {
 		for _, speed := range []float64{1, 7, sim.Max} {
 			t.Run(fmt.Sprintf("%s/speed %v", s.Name, speed), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { playScenario(t, s, speed) })
+				synctest.Test(t, func(t *testing.T) { playScenario(t, s, speed, nil) })
 			})
 		}
 	}
 }
 
+// TestSimScenariosOverLinks plays each of them twice, with the machine plugged
+// in and at the other end of a terminal link. What is told, recorded and charged
+// is the same. Where the mishap is one of the link, the link was really lost.
+func TestSimScenariosOverLinks(t *testing.T) {
+	breaks := []string{string(sim.CutLink), string(sim.HalfOpen), string(sim.PowerOff)}
+	for _, s := range spec.Default().Scenarios().Scenarios {
+		t.Run(s.Name, func(t *testing.T) {
+			var near, far scenarioEnd
+			dials := 0
+			synctest.Test(t, func(t *testing.T) { near = playScenario(t, s, 1, nil) })
+			synctest.Test(t, func(t *testing.T) {
+				x := newExchange(t)
+				far = playScenario(t, s, 1, x)
+				x.mu.Lock()
+				defer x.mu.Unlock()
+				dials = x.dials[scenarioTID]
+			})
+			if diff := cmp.Diff(near, far, cmp.AllowUnexported(scenarioEnd{})); diff != "" {
+				t.Errorf("the end (- plugged in, + over a link):\n%s", diff)
+			}
+			lost := slices.ContainsFunc(s.Script.Mishaps, func(m spec.ScenarioMishap) bool { return slices.Contains(breaks, m.Do) })
+			if lost != (dials > 1) {
+				t.Errorf("the machine dialled %d times; its link is lost: %t", dials, lost)
+			}
+		})
+	}
+}
+
 const scenarioTID = "VCMDEMOSIP0"
 
-func playScenario(t *testing.T, s spec.Scenario, speed float64) {
+// A scenarioEnd is what is left of a scenario.
+type scenarioEnd struct {
+	told    string
+	code    int
+	truth   string
+	charged []money.Minor // at the acquirer, in order; reversed ones are 0
+}
+
+// playScenario plays one, over links if there are any, and returns its end.
+func playScenario(t *testing.T, s spec.Scenario, speed float64, links *exchange) scenarioEnd {
 	script, ok := sim.Scenario(s.Name)
 	if !ok {
 		t.Fatalf("no scenario %q", s.Name)
 	}
-	w := newWorld(t, memory.New(), sim.Options{Seed: 1, Speed: speed})
+	w := newWorldOver(t, memory.New(), sim.Options{Seed: 1, Speed: speed}, links)
 	c := w.connect("a", "v1")
 	if got := w.sells(c, 1, 900, 0); got.told != "SUCCESSFUL" {
 		t.Fatalf("the sale before: %+v", got)
@@ -58,6 +96,14 @@ func playScenario(t *testing.T, s spec.Scenario, speed float64) {
 	if all = transactions(t, w.store, "demo"); len(all) != 3 {
 		t.Errorf("%d transactions are recorded, want 3", len(all))
 	}
+	end := scenarioEnd{told: got.told, code: got.code, truth: truth(tx)}
+	for _, b := range w.park.Charges() {
+		if b.Reversed {
+			b.Amount = 0
+		}
+		end.charged = append(end.charged, b.Amount)
+	}
+	return end
 }
 
 // A saleHeard is what a till heard of one sale.
