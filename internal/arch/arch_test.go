@@ -131,7 +131,7 @@ func TestCheckFinds(t *testing.T) {
 		{"a folder inside a room belongs to it", []arch.Package{pkg("spec/internal/gen", own("spec")), pkg("spec")}, nil},
 		{"the inner room wins", []arch.Package{pkg("journal", own("journal/sqlite")), pkg("journal/sqlite")}, []string{"journal (floor 3)", "journal/sqlite (floor 4)"}},
 		{"no room", []arch.Package{pkg("util")}, []string{"util is in no room", "floors.go"}},
-		{"the root is no room", []arch.Package{{Path: module}}, []string{". is in no room"}},
+		{"the front of the house stands alone", []arch.Package{{Path: module, Imports: []string{own("spec")}}, pkg("spec")}, []string{". (floor 0)", "given out as they are"}},
 		{"a name that only begins like a room", []arch.Package{pkg("wires")}, []string{"wires is in no room"}},
 		{"unknown library", []arch.Package{pkg("ws", "example.org/frames")}, []string{"ws", "example.org/frames", "say there which rooms"}},
 		{"library of another room", []arch.Package{pkg("gateway", "modernc.org/sqlite")}, []string{"gateway", "journal/sqlite", "stays inside it"}},
