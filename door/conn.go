@@ -20,6 +20,7 @@ type conn struct {
 	ws        *ws.Conn
 	site, key string // public names, for the log
 	remote    string
+	number    uint64 // for the tap; 0 where there is none
 
 	// The session is there once opened is true: pings begin before.
 	session session
@@ -75,6 +76,7 @@ func (c *conn) lend(serve func(*ws.Conn)) {
 	}()
 	c.ws.StartClose(ws.Normal, "") // where it returned before the end
 	<-c.ws.Done()
+	c.tapClosed()
 	c.report("terminal", silenced(c.ws.Err()))
 }
 
@@ -95,6 +97,7 @@ func (c *conn) ended(err error) {
 		c.tell(why)
 	}
 	<-c.ws.Done()
+	c.tapClosed()
 	c.report("till", why)
 }
 

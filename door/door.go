@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,6 +57,9 @@ type Config struct {
 	// Terminals decides on terminals that dial in at /terminal; nil for no such
 	// path. The query of the knock is the terminal's. Its error is as Admit's.
 	Terminals func(gateway.Knock) (Link, error)
+
+	// Tap hears of each connection and message; nil for nobody.
+	Tap Tap
 
 	MaxConnections int           // tills and terminals at once, all sites together; 50,000
 	HeaderTimeout  time.Duration // for a request to arrive, TLS handshake included; 10 s
@@ -96,7 +100,8 @@ type Door struct {
 	metrics http.Handler // nil for none
 	// admit asks the gateway. It is a field so that a test can put in a session
 	// that fails.
-	admit func(gateway.Knock) (admission, error)
+	admit   func(gateway.Knock) (admission, error)
+	numbers atomic.Uint64 // of connections, for the tap
 
 	mu      sync.Mutex
 	closed  bool

@@ -62,6 +62,11 @@ type Options struct {
 	// the connection must live on all the same: a card transaction of it runs.
 	// It must not block.
 	Busy func() bool
+	// Tap is told of each text message in the order of the wire: of one that
+	// is sent when it is queued, of one that came when Read returns it. The
+	// bytes are not its to keep or to change, and it must not block or call the
+	// connection: a lock is held. Nil costs a comparison.
+	Tap func(sent bool, msg []byte)
 }
 
 func (o *Options) fill() {
@@ -82,7 +87,7 @@ func (o *Options) fill() {
 // readAhead is the buffer each connection owns for reading. It takes a typical
 // request with its header in one system call, and lets a Conn fit the allocator's
 // size of 448 bytes. Larger messages are read straight into the caller's slice.
-const readAhead = 152
+const readAhead = 136
 
 // A Conn is one WebSocket. One goroutine reads; every other method may be
 // called by any number of goroutines.

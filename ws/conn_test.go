@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -153,6 +154,44 @@ func TestSendKeepsNothingOfTheCallers(t *testing.T) {
 			if got, err := server.Read(); err != nil || string(got) != "one" {
 				t.Errorf("got %q, %v", got, err)
 			}
+		}
+	})
+}
+
+// TestTap: what a tap is told is what went over the wire, in its order, and
+// nothing of pings, closes and what was not queued.
+func TestTap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		tap := func(sent bool, msg []byte) { told = append(told, fmt.Sprintf("%t %s", sent, msg)) }
+		server, client := pair(Options{Tap: tap}, Options{})
+		hear := func(c *Conn, want string) {
+			t.Helper()
+			if got, err := c.Read(); err != nil || string(got) != want {
+				t.Errorf("read %q, %v, want %q", got, err, want)
+			}
+		}
+		if err := client.Send([]byte("asked")); err != nil {
+			t.Fatal(err)
+		}
+		hear(server, "asked")
+		if err := server.Ping(nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range []string{"told", "answered"} {
+			if err := server.Send([]byte(m)); err != nil {
+				t.Fatal(err)
+			}
+			hear(client, m)
+		}
+		server.StartClose(Normal, "")
+		if err := server.Send([]byte("late")); err == nil {
+			t.Error("a message was queued behind the close")
+		}
+		client.Abort()
+		<-server.Done()
+		if want := []string{"false asked", "true told", "true answered"}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
 		}
 	})
 }

@@ -47,6 +47,9 @@ func (c *Conn) read(worn bool) ([]byte, error) {
 		closing := c.closing
 		c.mu.Unlock()
 		if !closing { // after our close frame nothing is delivered any more
+			if c.opt.Tap != nil {
+				c.opt.Tap(false, msg)
+			}
 			return msg, nil
 		}
 	}

@@ -100,6 +100,9 @@ func (c *Conn) pushLocked(op ws.OpCode, payload []byte) error {
 		c.startClose(notReading(nil))
 		return c.err
 	}
+	if c.opt.Tap != nil && op == ws.OpText {
+		c.opt.Tap(true, payload)
+	}
 	if c.flushing {
 		c.out = c.appendFrame(c.out, op, payload)
 		c.mu.Unlock()

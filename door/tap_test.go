@@ -1,0 +1,119 @@
+package door
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tillwire/tillwire/gateway"
+	"github.com/tillwire/tillwire/ws"
+)
+
+// listener is a tap that writes down.
+type listener struct {
+	mu     sync.Mutex
+	lines  []string
+	opened []Tapped
+	closed chan string
+}
+
+func (l *listener) note(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, fmt.Sprintf(format, args...))
+}
+
+func (l *listener) Opened(t Tapped) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opened = append(l.opened, t)
+	l.lines = append(l.lines, fmt.Sprintf("%d opened", t.Conn))
+}
+
+func (l *listener) Message(conn uint64, fromGateway bool, text []byte) {
+	l.note("%d %t %s", conn, fromGateway, text)
+}
+
+func (l *listener) Closed(conn uint64, code int, reason string) {
+	l.note("%d closed %d %s", conn, code, reason)
+	l.closed <- fmt.Sprint(conn)
+}
+
+// TestTap: each connection is told from its opening to its end, tills and
+// terminals alike, and nothing of the key.
+func TestTap(t *testing.T) {
+	heard := &listener{closed: make(chan string, 10)}
+	s := open(t, Config{Tap: heard, Terminals: func(gateway.Knock) (Link, error) {
+		return Link{Site: "shop", Key: "kTERM", PingInterval: time.Hour, Serve: func(c *ws.Conn) {
+			if _, err := c.Read(); err == nil {
+				_ = c.Send([]byte("welcome"))
+			}
+			c.StartClose(ws.Policy, "not let in")
+		}}, nil
+	}})
+	granted := s.door.admit
+	s.door.admit = func(k gateway.Knock) (admission, error) {
+		if k.Face == gateway.FaceTerminal {
+			l, err := s.door.cfg.Terminals(k)
+			return admission{site: l.Site, key: l.Key, ping: l.PingInterval, serve: l.Serve}, err
+		}
+		return granted(k)
+	}
+	c := s.dial("/PAT?token=" + planted + "good&software-house-id=SWH&installer-id=INST&final-pos-receipt-request")
+	c.alive()
+	_ = c.Close(websocket.StatusNormalClosure, "bye, "+planted)
+	take(t, heard.closed)
+	m := s.dial("/terminal?token=" + planted)
+	m.say("hello")
+	m.closed(websocket.StatusPolicyViolation)
+	take(t, heard.closed)
+
+	heard.mu.Lock()
+	defer heard.mu.Unlock()
+	want := []string{
+		"1 opened", "1 false still there?", "1 true still there?", "1 closed 1000 ",
+		"2 opened", "2 false hello", "2 true welcome", "2 closed 1008 not let in",
+	}
+	if diff := cmp.Diff(want, heard.lines); diff != "" {
+		t.Errorf("the tap heard (- want):\n%s", diff)
+	}
+	for i := range heard.opened {
+		if heard.opened[i].Remote == "" {
+			t.Error("no address")
+		}
+		heard.opened[i].Remote = ""
+	}
+	if diff := cmp.Diff([]Tapped{
+		{Conn: 1, Site: "demo", Key: "kPUBLIC", Face: "pat", Version: "v1", SoftwareHouse: "SWH", Installer: "INST", FinalReceipt: true},
+		{Conn: 2, Site: "shop", Key: "kTERM", Face: "terminal"},
+	}, heard.opened); diff != "" {
+		t.Errorf("connections (- want):\n%s", diff)
+	}
+	if all := fmt.Sprint(heard.lines, heard.opened); strings.Contains(all, planted) {
+		t.Errorf("the key is in %s", all)
+	}
+}
+
+// TestTapOfOlderTills: nobody checks partner ids in v0, so none is told.
+func TestTapOfOlderTills(t *testing.T) {
+	heard := &listener{closed: make(chan string, 1)}
+	d := &Door{cfg: Config{Tap: heard}}
+	c := &conn{door: d, site: "demo"}
+	var o ws.Options
+	d.tap(c, &o)
+	query, err := url.ParseQuery("software-house-id=" + strings.Repeat("x", 5000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.tapOpened("pac", admission{version: "v0", extensions: []string{"keys"}}, query)
+	if got := heard.opened[0]; got.SoftwareHouse != "" || got.Installer != "" || !slices.Equal(got.Extensions, []string{"keys"}) {
+		t.Errorf("told %+v", got)
+	}
+}
