@@ -118,11 +118,15 @@ func (a *actor) publish() {
 	a.view.Store(&v)
 }
 
-// plug takes a new link to the terminal into use.
-func (a *actor) plug(connect func(terminal.Sink) terminal.Terminal) error {
+// plug takes a new link to the terminal into use, unless first has an error.
+func (a *actor) plug(first func() error, connect func(terminal.Sink) terminal.Terminal) error {
 	done := make(chan struct{})
+	var refused error
 	a.do(func() {
 		defer close(done)
+		if refused = first(); refused != nil {
+			return
+		}
 		a.lost()
 		a.publish()
 		a.absent = nil
@@ -134,7 +138,7 @@ func (a *actor) plug(connect func(terminal.Sink) terminal.Terminal) error {
 	})
 	select {
 	case <-done:
-		return nil
+		return refused
 	case <-a.g.ctx.Done():
 		return errClosed
 	}

@@ -162,6 +162,12 @@ func (g *Gateway) site(id txn.SiteID) *site {
 // under the same TID is replaced: only the newest link counts. It returns
 // once the terminal has been asked about every request that was left open.
 func (g *Gateway) Plug(id txn.SiteID, tid txn.TID, connect func(terminal.Sink) terminal.Terminal) error {
+	return g.plug(id, tid, func() error { return nil }, connect)
+}
+
+// plug is Plug, unless first, called when the terminal's turn has come, has an
+// error: then the terminal that was there stays.
+func (g *Gateway) plug(id txn.SiteID, tid txn.TID, first func() error, connect func(terminal.Sink) terminal.Terminal) error {
 	s := g.site(id)
 	if s == nil {
 		return fmt.Errorf("gateway: no site %q", id)
@@ -173,7 +179,7 @@ func (g *Gateway) Plug(id txn.SiteID, tid txn.TID, connect func(terminal.Sink) t
 	if a == nil {
 		a = g.newActor(s, tid)
 	}
-	return a.plug(connect)
+	return a.plug(first, connect)
 }
 
 // Unplug takes the terminal away from its site, as when its link is lost.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
@@ -17,15 +18,17 @@ import (
 type TerminalTicket struct {
 	g    *Gateway
 	site *site
-	key  string
+	key  journal.Key
 	tid  txn.TID
+	slot *linkSlot
+	turn uint64 // of the terminal's knocks, this is the one of that number
 }
 
 // Site names whom the terminal belongs to.
 func (t *TerminalTicket) Site() txn.SiteID { return t.site.settings.Load().ID }
 
 // Key is the public id of the key that opened the door.
-func (t *TerminalTicket) Key() string { return t.key }
+func (t *TerminalTicket) Key() string { return t.key.ID }
 
 // TID is the terminal that the key is for.
 func (t *TerminalTicket) TID() txn.TID { return t.tid }
@@ -54,7 +57,8 @@ func (g *Gateway) AdmitTerminal(k Knock) (*TerminalTicket, error) {
 	if s == nil {
 		return nil, refuse(http.StatusUnauthorized, "The site of this terminal key is no longer there.")
 	}
-	return &TerminalTicket{g: g, site: s, key: key.ID, tid: key.TID}, nil
+	slot := s.links.slot(key.TID)
+	return &TerminalTicket{g: g, site: s, key: key, tid: key.TID, slot: slot, turn: slot.knock()}, nil
 }
 
 // A terminalLink is the connection of a terminal that dialled in.
@@ -69,13 +73,14 @@ type links struct {
 	tid map[string]*linkSlot // by foldTID
 }
 
-// A linkSlot is where a terminal's connection is plugged in. Its lock is held
-// while one takes over, so that the newest link is the newest here and there.
+// A linkSlot is where a terminal's connection is plugged in. Only the terminal's
+// actor plugs one in, in the moment in which it takes the link into use: so the
+// newest link is the newest here and there, and nobody waits for a lock meanwhile.
 type linkSlot struct {
-	takeover sync.Mutex
-
-	mu   sync.Mutex
-	live *terminalLink // nil while none is connected
+	mu     sync.Mutex    // held for moments; Gateway.mu may be taken under it, never the other way round
+	knocks uint64        // tickets that were given out
+	newest uint64        // the turn of the newest link that was plugged in
+	live   *terminalLink // nil while none is connected
 }
 
 func (l *links) slot(tid txn.TID) *linkSlot {
@@ -109,13 +114,30 @@ func (l *links) closeWhere(key func(id string) bool, code int, reason string) {
 	}
 }
 
-// swap makes a link the one that is connected and returns the one that was.
-func (s *linkSlot) swap(to *terminalLink) *terminalLink {
+// knock gives out the next turn.
+func (s *linkSlot) knock() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	was := s.live
-	s.live = to
-	return was
+	s.knocks++
+	return s.knocks
+}
+
+// take makes a link the one that is connected and returns the one that was, or
+// nil. A link whose turn came before that of one that is or was here is an old
+// one that was held up on its way.
+func (s *linkSlot) take(t *TerminalTicket, l *terminalLink) (older *terminalLink, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.turn < s.newest {
+		return nil, errTerminalOvertaken
+	}
+	// Revoking closes what is in its slot; what was revoked before it was there
+	// does not get in.
+	if !t.g.works(t.key) {
+		return nil, errTerminalRevoked
+	}
+	older, s.live, s.newest = s.live, l, t.turn
+	return older, nil
 }
 
 func (s *linkSlot) release(l *terminalLink) {
@@ -126,31 +148,38 @@ func (s *linkSlot) release(l *terminalLink) {
 	}
 }
 
-// errTerminalRevoked is for a key that was revoked between the knock and now.
-var errTerminalRevoked = errors.New("gateway: the terminal key was revoked")
+// works reports whether a key was not revoked.
+func (g *Gateway) works(k journal.Key) bool {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	_, ok := g.keys[k.Hash]
+	return ok
+}
+
+// Reasons why a terminal that was admitted is not let in.
+var (
+	errTerminalRevoked   = errors.New("gateway: the terminal key was revoked since it knocked")
+	errTerminalOvertaken = errors.New("gateway: the terminal has dialled anew since it knocked")
+)
 
 // Open plugs the terminal in over a connection; connect is as for Plug. A
 // connection of the same terminal that is still there is closed with 1008: it
-// may be a ghost, and the newest counts. close must not block; it is called at
-// most a few times, from any goroutine, until release was called, once the
-// connection is over. On an error the caller closes the connection.
+// may be a ghost, and the newest counts, by the order of their knocks. close must
+// not block; it is called at most a few times, from any goroutine, until release
+// was called, once the connection is over. On an error the caller closes the
+// connection.
 func (t *TerminalTicket) Open(close func(code int, reason string), connect func(terminal.Sink) terminal.Terminal) (release func(), err error) {
-	l := &terminalLink{key: t.key, close: close}
-	slot := t.site.links.slot(t.tid)
-	slot.takeover.Lock()
-	defer slot.takeover.Unlock()
-	if older := slot.swap(l); older != nil {
-		t.g.log.Info("a newer connection of a terminal took over", "site", t.Site(), "tid", t.tid)
-		older.close(closePolicy, "a newer connection of this terminal took over")
-	}
-	release = func() { slot.release(l) }
-	// Revoking closes what is in its slot; what was revoked before it was there
-	// closes here.
-	if _, ok := t.g.workingKey(t.key); !ok {
-		release()
-		return nil, errTerminalRevoked
-	}
-	if err := t.g.Plug(t.Site(), t.tid, connect); err != nil {
+	l := &terminalLink{key: t.key.ID, close: close}
+	err = t.g.plug(t.Site(), t.tid, func() error {
+		older, err := t.slot.take(t, l)
+		if older != nil {
+			t.g.log.Info("a newer connection of a terminal took over", "site", t.Site(), "tid", t.tid)
+			older.close(closePolicy, "a newer connection of this terminal took over")
+		}
+		return err
+	}, connect)
+	release = func() { t.slot.release(l) }
+	if err != nil {
 		release()
 		return nil, err
 	}

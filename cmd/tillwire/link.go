@@ -20,13 +20,13 @@ func dialIn(g *gateway.Gateway, log *slog.Logger) func(gateway.Knock) (door.Link
 		if err := link.CheckVersion(k.Query.Get("link-version")); err != nil {
 			return door.Link{}, &gateway.Refusal{Status: http.StatusBadRequest, UserMessage: err.Error() + "."}
 		}
-		serve := func(c *ws.Conn) { serveTerminal(c, t, log.With("site", t.Site())) }
+		serve := func(c *ws.Conn) { serveTerminal(g, c, t, log.With("site", t.Site())) }
 		return door.Link{Site: string(t.Site()), Key: t.Key(), PingInterval: t.PingInterval(), Serve: serve}, nil
 	}
 }
 
 // serveTerminal has the gateway use a terminal for as long as it is connected.
-func serveTerminal(c *ws.Conn, t *gateway.TerminalTicket, log *slog.Logger) {
+func serveTerminal(g *gateway.Gateway, c *ws.Conn, t *gateway.TerminalTicket, log *slog.Logger) {
 	line, err := link.Greet(c, t.TID(), log)
 	if err != nil {
 		log.Warn("a terminal was not let in", "tid", t.TID(), "key", t.Key(), "error", err)
@@ -35,7 +35,11 @@ func serveTerminal(c *ws.Conn, t *gateway.TerminalTicket, log *slog.Logger) {
 	release, err := t.Open(func(code int, reason string) { c.StartClose(ws.Code(code), reason) }, line.Connect)
 	if err != nil {
 		log.Warn("a terminal was not let in", "tid", t.TID(), "key", t.Key(), "error", err)
-		c.StartClose(ws.Policy, "not let in")
+		code := ws.Policy
+		if g.Stopping() { // it is to dial again soon
+			code = ws.GoingAway
+		}
+		c.StartClose(code, "not let in")
 		return
 	}
 	defer release()
