@@ -23,15 +23,16 @@ import (
 )
 
 type terminalCmd struct {
-	URL      string     `name:"url" required:"" env:"TILLWIRE_TERMINAL_URL" placeholder:"URL" help:"Address of the gateway's terminal link with the terminal key: ws://HOST:PORT/terminal?token=KEY."`
-	TID      string     `name:"tid" required:"" env:"TILLWIRE_TERMINAL_TID" placeholder:"TID" help:"The terminal id that the key is for."`
-	Plays    string     `default:"SIP0" placeholder:"SIP0" help:"What it plays, as the end of a virtual terminal's name says it: result, card, cardholder, machine."`
-	Data     string     `type:"path" env:"TILLWIRE_TERMINAL_DATA" placeholder:"DIR" help:"Folder of its memory; by default one for the TID beside the gateway's."`
-	Script   []scripted `sep:"none" placeholder:"NAME=VALUE,…" help:"What its next transaction is like: result, entry, cvm, sameCard, or first scenario. Once for each of the next ones."`
-	ByAmount bool       `name:"scenarios-by-amount" help:"The last two digits of an amount choose a scenario."`
-	SimSpeed simSpeed   `default:"human" env:"TILLWIRE_SIM_SPEED" placeholder:"SPEED" help:"Its pace: human, max, or how many times faster than people."`
-	SimSeed  uint64     `env:"TILLWIRE_SIM_SEED" placeholder:"N" help:"Seed of its cards, auth codes and ids; 0 takes a new one each time."`
-	LogLevel slog.Level `default:"warn" env:"TILLWIRE_LOG_LEVEL" placeholder:"LEVEL" help:"Log from here on: debug, info, warn or error."`
+	URL      string        `name:"url" required:"" env:"TILLWIRE_TERMINAL_URL" placeholder:"URL" help:"Address of the gateway's terminal link with the terminal key: ws://HOST:PORT/terminal?token=KEY."`
+	TID      string        `name:"tid" required:"" env:"TILLWIRE_TERMINAL_TID" placeholder:"TID" help:"The terminal id that the key is for."`
+	Plays    string        `default:"SIP0" placeholder:"SIP0" help:"What it plays, as the end of a virtual terminal's name says it: result, card, cardholder, machine."`
+	Data     string        `type:"path" env:"TILLWIRE_TERMINAL_DATA" placeholder:"DIR" help:"Folder of its memory; by default one for the TID beside the gateway's."`
+	Script   []scripted    `sep:"none" placeholder:"NAME=VALUE,…" help:"What its next transaction is like: result, entry, cvm, sameCard, or first scenario. Once for each of the next ones."`
+	ByAmount bool          `name:"scenarios-by-amount" help:"The last two digits of an amount choose a scenario."`
+	Redial   time.Duration `default:"5s" env:"TILLWIRE_TERMINAL_REDIAL" placeholder:"DURATION" help:"Longest pause before the gateway is dialled again; the first is a tenth of a second."`
+	SimSpeed simSpeed      `default:"human" env:"TILLWIRE_SIM_SPEED" placeholder:"SPEED" help:"Its pace: human, max, or how many times faster than people."`
+	SimSeed  uint64        `env:"TILLWIRE_SIM_SEED" placeholder:"N" help:"Seed of its cards, auth codes and ids; 0 takes a new one each time."`
+	LogLevel slog.Level    `default:"warn" env:"TILLWIRE_LOG_LEVEL" placeholder:"LEVEL" help:"Log from here on: debug, info, warn or error."`
 }
 
 // Help is shown with the command's own help.
@@ -179,7 +180,7 @@ func (c terminalCmd) play(s streams, park *sim.Park, dial func(context.Context) 
 	})
 	view := &screen{out: s.out, told: map[txn.RequestID]bool{}}
 	view.show("terminal %s is on, and plays %s", m.TID(), strings.ToUpper(c.Plays))
-	err := link.Machine{TID: m.TID(), Connect: view.watch(m.Connect), Dial: dial, Watch: view.stands, Log: log}.Run(ctx)
+	err := link.Machine{TID: m.TID(), Connect: view.watch(m.Connect), Dial: dial, Watch: view.stands, Log: log, Pause: link.Pauses(c.Redial)}.Run(ctx)
 	if errors.Is(err, context.Canceled) {
 		view.show("terminal %s is off", m.TID())
 		return nil

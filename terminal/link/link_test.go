@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -139,6 +140,10 @@ type stage struct {
 
 // run starts a machine in a synctest bubble.
 func run(t *testing.T, connect func(terminal.Sink) terminal.Terminal) *stage {
+	return runWith(t, connect, func(*Machine) {})
+}
+
+func runWith(t *testing.T, connect func(terminal.Sink) terminal.Terminal, change func(*Machine)) *stage {
 	s := &stage{t: t, dialled: make(chan *ws.Conn), standing: make(chan Standing, 100), done: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(t.Context())
 	s.stop = cancel
@@ -157,6 +162,7 @@ func run(t *testing.T, connect func(terminal.Sink) terminal.Terminal) *stage {
 			}
 		},
 	}
+	change(&m)
 	go func() { s.done <- m.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
@@ -501,36 +507,89 @@ func TestAway(t *testing.T) {
 	})
 }
 
-// TestPauses: links that fail are tried again more and more slowly; one that
-// lasted begins anew.
+// TestPauses: dials that fail are tried again more and more slowly, up to the
+// longest pause. A link that held for a second begins anew, so that gateways that
+// restart often find their terminals soon; one that was closed with 1008 has to
+// have held longer.
 func TestPauses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake()
-		s := run(t, f.connect)
-		waits := func() time.Duration {
-			began := time.Now()
-			c := <-s.dialled
-			waited := time.Since(began)
-			c.Abort()
-			return waited
-		}
-		waits()
-		var last time.Duration
-		for i := range 12 {
-			d := waits()
-			most := min(100*time.Millisecond<<i, 15*time.Second)
-			if d < most/2 || d > most {
-				t.Errorf("pause %d is %v", i, d)
+	for set, most := range map[time.Duration]time.Duration{0: LongestPause, 2 * time.Second: 2 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			s := runWith(t, newFake().connect, func(m *Machine) {
+				if set > 0 {
+					m.Pause = Pauses(set)
+				}
+			})
+			waits := func(then func(*ws.Conn)) time.Duration {
+				began := time.Now()
+				c := <-s.dialled
+				waited := time.Since(began)
+				then(c)
+				return waited
 			}
-			last = d
-		}
-		g := s.open()
-		time.Sleep(time.Minute)
-		g.conn.Abort()
-		if d := waits(); d >= last || d > 100*time.Millisecond {
-			t.Errorf("after a link that lasted the pause is %v", d)
-		}
-	})
+			abort := func(c *ws.Conn) { c.Abort() }
+			between := func(what string, d, least, most time.Duration) {
+				t.Helper()
+				if d < least || d > most {
+					t.Errorf("%s the pause is %v, want %v to %v", what, d, least, most)
+				}
+			}
+			last := func(up time.Duration, end func(*ws.Conn)) func(*ws.Conn) {
+				return func(c *ws.Conn) {
+					if _, err := Greet(c, tid, nil); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(up)
+					end(c)
+					_, _ = c.Read()
+					<-c.Done()
+				}
+			}
+			pushedOff := func(c *ws.Conn) { c.StartClose(ws.Policy, "a newer connection of this terminal took over") }
+			first := 100 * time.Millisecond
+			waits(abort)
+			for i := range 12 {
+				d := min(first<<i, most)
+				between(fmt.Sprintf("after %d failures", i), waits(abort), d/2, d)
+			}
+			between("before a good link", waits(last(time.Minute, abort)), most/2, most)
+			for range 20 { // a gateway that is killed every other second
+				between("after a link that held", waits(last(2*time.Second, abort)), first/2, first)
+			}
+			waits(abort)
+			between("after a failure", waits(last(0, abort)), first, 2*first)
+			between("after a link that did not hold", waits(last(11*time.Second, pushedOff)), 2*first, 4*first)
+			between("after a long link that was pushed off", waits(last(5*time.Second, pushedOff)), first/2, first)
+			between("after a short one", waits(last(5*time.Second, pushedOff)), first, 2*first)
+			between("after another", waits(abort), 2*first, 4*first)
+		})
+	}
+}
+
+// TestRetryAfter: a gateway that says when it wants to be dialled again is not
+// dialled before, nor, should it have said something wild, much later.
+func TestRetryAfter(t *testing.T) {
+	for _, tt := range []struct {
+		header string
+		least  time.Duration
+	}{{"7", 7 * time.Second}, {"", 0}, {"soon", 0}, {"-3", 0}, {"99999999999", longestRetry}} {
+		synctest.Test(t, func(t *testing.T) {
+			var dials []time.Time
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			_ = Machine{TID: tid, Connect: newFake().connect, Dial: func(context.Context) (*ws.Conn, error) {
+				if dials = append(dials, time.Now()); len(dials) == 4 {
+					cancel()
+				}
+				return nil, &ws.RefusedError{Status: 503, Header: http.Header{"Retry-After": {tt.header}}}
+			}}.Run(ctx)
+			for i := range 3 {
+				most := max(tt.least*5/4, 100*time.Millisecond<<i)
+				if d := dials[i+1].Sub(dials[i]); d < tt.least || d > most {
+					t.Errorf("Retry-After %q: pause %d is %v, want %v to %v", tt.header, i, d, tt.least, most)
+				}
+			}
+		})
+	}
 }
 
 // TestRejected: a machine that the gateway will not have does not dial again.
@@ -652,23 +711,37 @@ func TestBadWelcome(t *testing.T) {
 			})
 		})
 	}
-	synctest.Test(t, func(t *testing.T) {
-		near, far := net.Pipe()
-		c := ws.New(far, ws.Server, ws.Options{})
-		go func() {
-			if _, err := c.Read(); err == nil {
-				_ = c.Send([]byte(`{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"/params/tid"}}`))
+	for answer, reason := range map[string]string{
+		`{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"/params/tid"}}`: "/params/tid",
+		`{"jsonrpc":"2.0","id":1,"result":{"linkVersion":2}}`:                      "version 2 of the terminal link, and this terminal version 1",
+		`{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"crashed"}}`:     "", // may not come again
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			dials := 0
+			err := Machine{TID: tid, Connect: newFake().connect, Dial: func(context.Context) (*ws.Conn, error) {
+				dials++
+				near, far := net.Pipe()
+				c := ws.New(far, ws.Server, ws.Options{})
+				go func() {
+					if _, err := c.Read(); err == nil {
+						_ = c.Send([]byte(answer))
+					}
+					_, _ = c.Read()
+				}()
+				return ws.New(near, ws.Client, ws.Options{}), nil
+			}}.Run(ctx)
+			rejected, ok := errors.AsType[*RejectedError](err)
+			switch {
+			case reason == "" && (ok || dials < 5):
+				t.Errorf("%s: %v after %d dials", answer, err, dials)
+			case reason != "" && (!ok || dials != 1 || !strings.Contains(rejected.Reason, reason)):
+				t.Errorf("%s: %v after %d dials", answer, err, dials)
 			}
-			_, _ = c.Read()
-		}()
-		err := Machine{TID: tid, Connect: newFake().connect, Dial: func(context.Context) (*ws.Conn, error) {
-			return ws.New(near, ws.Client, ws.Options{}), nil
-		}}.Run(t.Context())
-		if rejected, ok := errors.AsType[*RejectedError](err); !ok || !strings.Contains(rejected.Reason, "/params/tid") {
-			t.Errorf("a hello that is refused: %v", err)
-		}
-		<-c.Done()
-	})
+			synctest.Wait()
+		})
+	}
 }
 
 // TestBadEvents: what the gateway cannot use it says so about, hears no more of,

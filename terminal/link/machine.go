@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -34,7 +35,8 @@ type Machine struct {
 	// Dial opens a connection to the gateway. See [Dialler].
 	Dial func(context.Context) (*ws.Conn, error)
 	// Pause is how long to wait before the next dial, after so many links in a
-	// row that failed or did not last; nil is [Pause].
+	// row that failed or did not last; nil is [Pauses] up to LongestPause. A
+	// Retry-After of the gateway can make it longer.
 	Pause func(failures int) time.Duration
 	// Watch is told of the link's ups and downs; it may be nil.
 	Watch func(Standing)
@@ -55,23 +57,72 @@ type RejectedError struct{ Reason string }
 // Error gives the gateway's reason.
 func (e *RejectedError) Error() string { return "link: the gateway refuses this terminal: " + e.Reason }
 
-// lasting is how long a link must have been up not to count as a failure: two
-// machines under one TID push each other off, and must not do so in a loop.
-const lasting = 10 * time.Second
+// How long a link must have been up not to count as a failure. One that the
+// gateway closed with 1008 must have been up longer: two machines under one TID
+// push each other off, and must not do so in a loop.
+const (
+	lasting       = time.Second
+	lastingPolicy = 10 * time.Second
+)
 
-// Pause grows with the failures from a tenth of a second to a quarter of a
-// minute. Some of it is chance, so that machines do not all come at once when a
-// gateway is back.
-func Pause(failures int) time.Duration {
-	d := min(100*time.Millisecond<<min(max(failures, 0), 16), 15*time.Second)
-	return d/2 + rand.N(d/2)
+// LongestPause bounds the pauses between dials where nobody sets another bound:
+// so long after a gateway is back at the latest it has its terminals again.
+const LongestPause = 5 * time.Second
+
+// Pauses returns pauses for a Machine. They double with the failures, from a
+// tenth of a second to the longest, which is at least that. Half of each is
+// chance, so that machines do not all come at once when a gateway is back.
+func Pauses(longest time.Duration) func(failures int) time.Duration {
+	const shortest = 100 * time.Millisecond
+	return func(failures int) time.Duration {
+		d := min(shortest<<min(max(failures, 0), 16), max(longest, shortest))
+		return d/2 + rand.N(d/2+1)
+	}
+}
+
+// longestRetry bounds what is believed of a Retry-After.
+const longestRetry = time.Minute
+
+// A turnedAwayError is an upgrade that was refused for now.
+type turnedAwayError struct {
+	text  string
+	after time.Duration // dial no sooner; 0 where the gateway did not say
+}
+
+func (e *turnedAwayError) Error() string { return "link: the gateway answered " + e.text }
+
+// retryAfter reads how many seconds the gateway wants to be left alone.
+func retryAfter(header string) time.Duration {
+	seconds, err := strconv.Atoi(header)
+	if err != nil || seconds <= 0 {
+		return 0
+	}
+	return min(time.Duration(min(seconds, 1<<20))*time.Second, longestRetry)
+}
+
+// pause is how long to wait after a link that ended so.
+func (m Machine) pause(failures int, err error) time.Duration {
+	d := m.Pause(failures)
+	if away, ok := errors.AsType[*turnedAwayError](err); ok && away.after > 0 {
+		d = max(d, away.after+rand.N(away.after/4))
+	}
+	return d
+}
+
+// held reports whether a link that ended so, after so long, was a good one.
+func held(lasted time.Duration, err error) bool {
+	closed, ok := errors.AsType[*ws.CloseError](err)
+	if ok && closed.Remote && closed.Code == ws.Policy {
+		return lasted >= lastingPolicy
+	}
+	return lasted >= lasting
 }
 
 // Run keeps the terminal linked until ctx ends, whose error it returns, or until
 // the gateway rejects the machine with a *RejectedError.
 func (m Machine) Run(ctx context.Context) error {
 	if m.Pause == nil {
-		m.Pause = Pause
+		m.Pause = Pauses(LongestPause)
 	}
 	if m.Watch == nil {
 		m.Watch = func(Standing) {}
@@ -92,10 +143,10 @@ func (m Machine) Run(ctx context.Context) error {
 		if rejected, ok := errors.AsType[*RejectedError](err); ok {
 			return rejected
 		}
-		if lasted >= lasting {
+		if held(lasted, err) {
 			failures = 0
 		}
-		d := m.Pause(failures)
+		d := m.pause(failures, err)
 		failures++
 		m.Log.Warn("the link to the gateway is down", "tid", m.TID, "error", err, "next", d)
 		if d <= 0 {
@@ -202,7 +253,7 @@ func rejection(err error) error {
 	if slices.Contains([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}, refused.Status) {
 		return &RejectedError{Reason: reason}
 	}
-	return fmt.Errorf("link: the gateway answered %s", reason)
+	return &turnedAwayError{reason, retryAfter(refused.Header.Get("Retry-After"))}
 }
 
 // A session is one link. What the terminal says before the gateway has answered
@@ -286,13 +337,19 @@ func (s *session) greet() error {
 	switch {
 	case bad != nil:
 		return fmt.Errorf("link: the answer to the hello: %w", bad)
+	case m.Kind == jsonrpc.ErrorResponse && m.Error.Code == jsonrpc.InternalError:
+		return fmt.Errorf("link: hello: %w", m.Error) // the next one may fare better
 	case m.Kind == jsonrpc.ErrorResponse:
 		return &RejectedError{Reason: m.Error.Error()}
 	case m.Kind != jsonrpc.Response || m.ID != id:
 		return errors.New("link: the gateway did not answer the hello first")
 	}
-	if _, bad := decode[welcomeForm]("/result", m.Result); bad != nil {
-		return fmt.Errorf("link: the answer to the hello: %w", bad)
+	w, wrong := decode[welcomeForm]("/result", m.Result)
+	switch {
+	case wrong != nil:
+		return fmt.Errorf("link: the answer to the hello: %w", wrong)
+	case *w.LinkVersion != Version:
+		return &RejectedError{Reason: fmt.Sprintf("it speaks version %d of the terminal link, and this terminal version %d", *w.LinkVersion, Version)}
 	}
 	if restarted {
 		s.k.mu.Lock()
