@@ -1,8 +1,8 @@
 // Package spec is the Connect WebSockets contract as data: for each message its
 // draft-04 schemas under their published file names, a text on what lies beyond
 // them, and examples; besides them the tables of errors, notifications, results, time
-// limits, receipt lines, virtual terminals, scenarios of simulated card machines
-// and the integration checklist.
+// limits, receipt lines, virtual terminals, scenarios and test cards of simulated
+// card machines and the integration checklist.
 //
 // The files are the authority and are read by everyone: tests, simulator,
 // checker, command line and documentation pages. The package embeds them and

@@ -34,6 +34,7 @@ type Index struct {
 	lines         []ReceiptLine
 	virtual       VirtualTerminals
 	scenarios     Scenarios
+	testCards     TestCards
 	checklist     []ChecklistLine
 }
 
@@ -72,6 +73,7 @@ func Load(fsys fs.FS) (*Index, error) {
 		"receipts.json":          &receipts,
 		"virtual-terminals.json": &x.virtual,
 		"scenarios.json":         &x.scenarios,
+		"test-cards.json":        &x.testCards,
 		"checklist.json":         &x.checklist,
 	} {
 		if err := read(fsys, file, into); err != nil {

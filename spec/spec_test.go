@@ -54,7 +54,7 @@ func TestNothingMissingNothingOrphaned(t *testing.T) {
 	}
 	want := []string{
 		"extensions.json", "messages.json", "errors.json", "notifications.json", "timers.json",
-		"results.json", "receipts.json", "virtual-terminals.json", "scenarios.json", "checklist.json",
+		"results.json", "receipts.json", "virtual-terminals.json", "scenarios.json", "test-cards.json", "checklist.json",
 		"states/transaction.json", "states/report.json", "states/visit.json",
 	}
 	for dir, names := range published {
@@ -884,7 +884,7 @@ func TestExtensions(t *testing.T) {
 			}
 		}
 	}
-	if diff := cmp.Diff([]string{"keys", "status", "late", "errors", "acks"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"keys", "status", "resume", "late", "errors", "acks"}, names); diff != "" {
 		t.Errorf("extensions (-want +got):\n%s", diff)
 	}
 }
