@@ -79,7 +79,7 @@ func unusableReceipt(r table.Receipt) error {
 
 // fittingReceipt makes the receipt of a payment fit, card numbers masked.
 func fittingReceipt(r table.Receipt) table.Receipt {
-	r.PAN, r.Expiry, r.Time = maskPAN(r.PAN), fittingDate(r.Expiry), fittingTime(r.Time)
+	r.PAN, r.Expiry, r.Time = receipt.MaskPAN(r.PAN), fittingDate(r.Expiry), fittingTime(r.Time)
 	r.Method, r.CVM = string(fittingMethod(txn.PaymentMethod(r.Method))), string(fittingCVM(txn.CVM(r.CVM)))
 	r.Receipts.Merchant = fittingLines(receipt.Masked(r.Receipts.Merchant))
 	r.Receipts.Customer = fittingLines(receipt.Masked(r.Receipts.Customer))

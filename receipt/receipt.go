@@ -103,6 +103,22 @@ func Masked(lines []Line) []Line {
 	return out
 }
 
+// MaskPAN gives the value of a card number's field the one form in which it is
+// kept and shown: twelve asterisks and the last four digits. It is empty for
+// what holds fewer digits than that.
+func MaskPAN(pan string) string {
+	digits := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, pan)
+	if len(digits) < 4 {
+		return ""
+	}
+	return strings.Repeat("*", 12) + digits[len(digits)-4:]
+}
+
 // MaskPANs masks whatever in s may be a full card number: 12 to 19 digits,
 // alone or in groups parted by single spaces or hyphens, that pass the Luhn
 // check. The last four digits stay.

@@ -26,6 +26,17 @@ func TestMaskPANs(t *testing.T) {
 	}
 }
 
+func TestMaskPAN(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "123": "", "no number": "", "************1234": "************1234",
+		"4111111111111111": "************1111", "4111 1111-1111 1111": "************1111", "9999": "************9999",
+	} {
+		if got := MaskPAN(in); got != want {
+			t.Errorf("MaskPAN(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestMaskedLeavesTheArgumentAlone(t *testing.T) {
 	in := []Line{{Type: Text, Value: "a"}, {Type: Text, Value: "4111111111111111"}}
 	got := Masked(in)
