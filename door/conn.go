@@ -20,7 +20,7 @@ type conn struct {
 	ws        *ws.Conn
 	site, key string // public names, for the log
 	remote    string
-	number    uint64 // for the tap; 0 where there is none
+	tapped    TapLine // nil for none
 
 	// The session is there once opened is true: pings begin before.
 	session session

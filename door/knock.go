@@ -64,7 +64,7 @@ func (d *Door) knock(w http.ResponseWriter, r *http.Request, face string) {
 	if len(granted.extensions) > 0 { // a till that asked for none gets the published answer
 		options.Answer = http.Header{spec.ExtensionsHeader: {strings.Join(granted.extensions, ",")}}
 	}
-	d.tap(c, &options)
+	c.tap(&options)
 	socket, err := ws.Upgrade(w, r, options)
 	if bad, ok := errors.AsType[*ws.HandshakeError](err); ok {
 		d.refuse(w, r, refusal(bad.Status, "The WebSocket handshake is not right: "+bad.Reason+"."))

@@ -11,18 +11,21 @@ import (
 
 // A Tap is told of what goes over every open connection, of tills and of
 // terminals that dial in, for people who look at the traffic. It decides
-// nothing. Its methods are called by many goroutines, hold up the connection
-// until they return, and must not block; of one connection the calls come in
-// the order of the wire, Opened first and Closed last. It never hears the key
-// or the rest of the query.
+// nothing, and never hears the key or the rest of the query. It is called by
+// many goroutines, which wait for it: it must not block.
 type Tap interface {
-	Opened(Tapped)
+	// Opened tells of a connection, and returns who is told the rest of it.
+	Opened(Tapped) TapLine
+}
+
+// A TapLine is told what goes over one connection, in the order of the wire.
+type TapLine interface {
 	// Message tells one text message: from the gateway, or from its peer. The
 	// bytes may not be kept or changed.
-	Message(conn uint64, fromGateway bool, text []byte)
-	// Closed gives the close code. The reason is empty where it is the peer's:
-	// some software puts the URI into it, key included.
-	Closed(conn uint64, code int, reason string)
+	Message(fromGateway bool, text []byte)
+	// Closed comes last, with the close code. The reason is empty where it is
+	// the peer's: some software puts the URI into it, key included.
+	Closed(code int, reason string)
 }
 
 // A Tapped is a connection as its tap hears of it.
@@ -39,33 +42,30 @@ type Tapped struct {
 	FinalReceipt             bool     // asked to be asked for final receipts
 }
 
-// tap has the tap told of the connection's messages. The connection itself is
-// told by tapOpened, once it is open.
-func (d *Door) tap(c *conn, o *ws.Options) {
-	if d.cfg.Tap == nil {
-		return
+// tap has the connection tapped from tapOpened on, before which nothing is read
+// or sent.
+func (c *conn) tap(o *ws.Options) {
+	if c.door.cfg.Tap != nil {
+		o.Tap = func(sent bool, text []byte) { c.tapped.Message(sent, text) }
 	}
-	number, told := d.numbers.Add(1), d.cfg.Tap
-	c.number = number
-	o.Tap = func(sent bool, text []byte) { told.Message(number, sent, text) }
 }
 
 func (c *conn) tapOpened(face string, a admission, query url.Values) {
-	if c.number == 0 {
+	if c.door.cfg.Tap == nil {
 		return
 	}
 	t := Tapped{
-		Conn: c.number, Site: c.site, Key: c.key, Face: face, Version: a.version, Remote: c.remote, Extensions: a.extensions,
+		Conn: c.door.numbers.Add(1), Site: c.site, Key: c.key, Face: face, Version: a.version, Remote: c.remote, Extensions: a.extensions,
 		FinalReceipt: face == "pat" && (query.Has("final-pos-receipt-request") || query.Has("final-pos-receipt")),
 	}
 	if face != gateway.FaceTerminal && a.version != "v0" { // in v0 nobody has checked them
 		t.SoftwareHouse, t.Installer = strings.Clone(query.Get("software-house-id")), strings.Clone(query.Get("installer-id"))
 	}
-	c.door.cfg.Tap.Opened(t)
+	c.tapped = c.door.cfg.Tap.Opened(t)
 }
 
 func (c *conn) tapClosed() {
-	if c.number == 0 {
+	if c.tapped == nil {
 		return
 	}
 	code, reason := int(ws.Internal), ""
@@ -75,5 +75,5 @@ func (c *conn) tapClosed() {
 			reason = closed.Reason
 		}
 	}
-	c.door.cfg.Tap.Closed(c.number, code, reason)
+	c.tapped.Closed(code, reason)
 }

@@ -30,20 +30,26 @@ func (l *listener) note(format string, args ...any) {
 	l.lines = append(l.lines, fmt.Sprintf(format, args...))
 }
 
-func (l *listener) Opened(t Tapped) {
+func (l *listener) Opened(t Tapped) TapLine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.opened = append(l.opened, t)
 	l.lines = append(l.lines, fmt.Sprintf("%d opened", t.Conn))
+	return &listenerLine{l, t.Conn}
 }
 
-func (l *listener) Message(conn uint64, fromGateway bool, text []byte) {
-	l.note("%d %t %s", conn, fromGateway, text)
+type listenerLine struct {
+	*listener
+	conn uint64
 }
 
-func (l *listener) Closed(conn uint64, code int, reason string) {
-	l.note("%d closed %d %s", conn, code, reason)
-	l.closed <- fmt.Sprint(conn)
+func (l *listenerLine) Message(fromGateway bool, text []byte) {
+	l.note("%d %t %s", l.conn, fromGateway, text)
+}
+
+func (l *listenerLine) Closed(code int, reason string) {
+	l.note("%d closed %d %s", l.conn, code, reason)
+	l.closed <- fmt.Sprint(l.conn)
 }
 
 // TestTap: each connection is told from its opening to its end, tills and
@@ -106,8 +112,6 @@ func TestTapOfOlderTills(t *testing.T) {
 	heard := &listener{closed: make(chan string, 1)}
 	d := &Door{cfg: Config{Tap: heard}}
 	c := &conn{door: d, site: "demo"}
-	var o ws.Options
-	d.tap(c, &o)
 	query, err := url.ParseQuery("software-house-id=" + strings.Repeat("x", 5000))
 	if err != nil {
 		t.Fatal(err)
