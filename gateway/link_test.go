@@ -32,6 +32,8 @@ type exchange struct {
 	store journal.Store
 	// wire is put between the two ends of each connection; nil is none.
 	wire func(tid txn.TID, machine, gateway net.Conn) (net.Conn, net.Conn)
+	// Who pings: the machines, the gateway; nil does not.
+	machinePings, gatewayPings *ws.Keeper
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -121,7 +123,8 @@ func (x *exchange) dial(ctx context.Context, tid txn.TID) (*ws.Conn, error) {
 	if x.wire != nil {
 		near, far = x.wire(tid, near, far)
 	}
-	machine, server := ws.New(near, ws.Client, ws.Options{}), ws.New(far, ws.Server, ws.Options{})
+	machine := ws.New(near, ws.Client, ws.Options{Keeper: x.machinePings})
+	server := ws.New(far, ws.Server, ws.Options{Keeper: x.gatewayPings})
 	x.wg.Go(func() { x.serve(g, ticket, server) })
 	return machine, nil
 }
