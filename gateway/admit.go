@@ -52,10 +52,11 @@ type Ticket struct {
 	ext     extensions
 	granted []string // the names of those in ext
 	final   bool     // /pat: wants to be asked for final receipts
+	resume  resumption
 }
 
 // Extensions are what a connection opted in to (the contract, section 10).
-type extensions struct{ keys, status, late, errors, acks bool }
+type extensions struct{ keys, status, resume, late, errors, acks bool }
 
 // field is where an extension of that name is kept, or nil for one that there
 // is not on that face.
@@ -65,8 +66,8 @@ func (e *extensions) field(face, name string) *bool {
 		return nil
 	}
 	return map[string]*bool{
-		wire.ExtensionKeys: &e.keys, wire.ExtensionStatus: &e.status, wire.ExtensionLate: &e.late,
-		wire.ExtensionErrors: &e.errors, wire.ExtensionAcks: &e.acks,
+		wire.ExtensionKeys: &e.keys, wire.ExtensionStatus: &e.status, wire.ExtensionResume: &e.resume,
+		wire.ExtensionLate: &e.late, wire.ExtensionErrors: &e.errors, wire.ExtensionAcks: &e.acks,
 	}[name]
 }
 
@@ -139,6 +140,11 @@ func (g *Gateway) Admit(k Knock) (*Ticket, error) {
 	if s.full(g.limits.Connections) {
 		return nil, tooMany(g.limits.Connections)
 	}
+	if t.ext.resume {
+		if r := s.streams.room(t); r != nil {
+			return nil, r
+		}
+	}
 	return t, nil
 }
 
@@ -167,6 +173,10 @@ func (t *Ticket) read(q url.Values) error {
 			t.granted = append(t.granted, strings.Clone(name))
 		}
 		*on = true
+	}
+	var err error
+	if t.resume, err = readResumption(q, t.ext.resume); err != nil {
+		return err
 	}
 	t.final = q.Has("final-pos-receipt-request") || q.Has("final-pos-receipt")
 	// Cloned, because a piece of the URI would hold all of it, key included, in
@@ -198,6 +208,12 @@ func (t *Ticket) Open(c Conn) (*Session, error) {
 		t.site.leave(sess)
 		return nil, refuse(http.StatusUnauthorized, "The API key was revoked.")
 	}
+	if t.ext.resume {
+		if r := t.enter(sess); r != nil {
+			t.site.leave(sess)
+			return nil, r
+		}
+	}
 	if t.caller.Face == facePAT {
 		sess.line = &line{
 			sess: sess, board: t.site.board, final: t.final, acks: t.ext.acks,
@@ -207,7 +223,7 @@ func (t *Ticket) Open(c Conn) (*Session, error) {
 	}
 	t.g.metrics.sessions.WithLabelValues(t.caller.Face, t.version.String()).Inc()
 	if t.ext.late {
-		t.site.late.offer(sess)
+		t.site.late.offer(sess.home())
 	}
 	return sess, nil
 }

@@ -29,7 +29,8 @@ type Session struct {
 	caller  txn.Caller
 	ext     extensions
 	rate    rate.Limiter
-	line    *line // on /pat; nil on /pac
+	line    *line   // on /pat; nil on /pac
+	stream  *stream // that this is a connection of; nil without the extension resume
 
 	mu         sync.Mutex
 	gone       bool
@@ -50,6 +51,7 @@ func newSession(t *Ticket, c Conn) *Session {
 // Busy reports whether a transaction or report of this connection runs; such a
 // connection is not closed for want of pongs.
 func (s *Session) Busy() bool {
+	s = s.home()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.calls) > 0
@@ -57,14 +59,13 @@ func (s *Session) Busy() bool {
 
 // Ended is told once when the connection is gone. What runs goes on.
 func (s *Session) Ended(err error) {
-	s.mu.Lock()
-	s.gone = true
-	left := len(s.calls)
-	s.calls, s.signatures = nil, nil
-	s.mu.Unlock()
+	left := s.fallSilent()
 	s.site.leave(s)
 	if s.line != nil {
 		s.site.board.disconnect(s.line)
+	}
+	if s.stream != nil {
+		s.stream.leave(s)
 	}
 	if s.ext.late {
 		s.site.late.forget(s)
@@ -74,6 +75,17 @@ func (s *Session) Ended(err error) {
 		s.g.log.Warn("a till went away with requests out; their outcomes are kept",
 			"site", s.site.settings.Load().ID, "requests", left, "error", err)
 	}
+}
+
+// fallSilent has nothing more said to the till, and returns how many requests of
+// it are out.
+func (s *Session) fallSilent() (left int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone = true
+	left = len(s.calls)
+	s.calls, s.signatures = nil, nil
+	return left
 }
 
 // A call is one request of a till that is not answered at once. Its methods do
@@ -194,6 +206,10 @@ func (s *Session) silence() {
 // Receive takes one message of the till. It is called by one goroutine at a
 // time, in the order of arrival, and does not wait for terminals.
 func (s *Session) Receive(data []byte) {
+	if s.stream != nil {
+		s.stream.receive(s, data)
+		return
+	}
 	m, bad := jsonrpc.Decode(data)
 	if answers := s.line != nil && bad == nil && s.line.awaits(m); !answers && !s.rate.Allow() {
 		id := jsonrpc.NoID
@@ -487,10 +503,12 @@ func (c *call) askSignature(t *transaction, seconds float64) {
 			}
 		}
 	}
-	s.signatures = append(s.signatures, &signature{id: id, t: t, call: c})
+	sig := &signature{id: id, t: t, call: c}
+	s.signatures = append(s.signatures, sig)
 	s.mu.Unlock()
-	s.send(jsonrpc.AppendRequest(nil, id, wire.MethodVerifySignature,
-		wire.Encode(s.version, wireSignature(t.a.tid, *t.txn.Wish, seconds))))
+	message, err := jsonrpc.AppendRequest(nil, id, wire.MethodVerifySignature,
+		wire.Encode(s.version, wireSignature(t.a.tid, *t.txn.Wish, seconds)))
+	s.sendQuestion(sig, message, err)
 }
 
 // signatureOver closes the question: why says what an answer from now on is. It

@@ -16,6 +16,7 @@ type site struct {
 	board    *switchboard // its Pay-At-Table side
 	keys     keyring      // the request keys in use
 	late     corrections  // what tills that were told TIMED_OUT have yet to hear
+	streams  streams      // of tills that resume
 	links    links        // of its terminals that dial in
 
 	mu       sync.RWMutex

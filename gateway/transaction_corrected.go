@@ -54,8 +54,13 @@ func (a *actor) correct(t txn.Transaction, records int) {
 	late.all = append(slices.DeleteFunc(late.all, func(old *correction) bool { return old.over }), c)
 	late.mu.Unlock()
 	for _, sess := range a.site.sessionsOf(nil) {
-		if sess.ext.late {
+		if sess.ext.late && !sess.ext.resume {
 			late.offer(sess)
+		}
+	}
+	for _, home := range a.site.streams.homes() { // those too whose tills are away for a moment
+		if home.ext.late {
+			late.offer(home)
 		}
 	}
 }

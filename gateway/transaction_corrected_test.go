@@ -171,7 +171,7 @@ func TestExtensionsGranted(t *testing.T) {
 			{"pac", "acks", "", `"acks" is not known to this gateway on /pac`},
 			{"pat", "keys", "", `"keys" is not known to this gateway on /pat`},
 			{"pac", "keys,Keys", "", `"Keys"`},
-			{"pac", "resume", "", `"resume"`},
+			{"pat", "resume", "", `"resume" is not known to this gateway on /pat`},
 		} {
 			q := pacQuery(demoKey, "v1")
 			q.Set("extensions", tt.asked)

@@ -32,6 +32,7 @@ const (
 	MessageAboveMaximum           = "Invalid params: {pointer} must be at most {maximum}"
 	MessageNotAllowed             = "Invalid params: {pointer} is not allowed here"
 	MessageKeyDiffers             = "Invalid params: {pointer} is not that of the first request with this requestKey"
+	MessageSinceNotKept           = "Invalid params: /since {since} lies before what is kept of this stream; the first message kept is {first}"
 	MessageInternal               = "Internal error"
 	MessageStorageFull            = "Internal error: storage full"
 	MessageStopping               = "Internal error: stopping"

@@ -65,13 +65,17 @@ func TestNothingMissingNothingOrphaned(t *testing.T) {
 		}
 	}
 	for dir, names := range map[string][]string{
-		"keys/performTransaction":   {"CtSR_PerformTransaction_Request.json"},
-		"keys/report":               {"CtSR_Report_Request.json"},
-		"status/transactionStatus":  {"CtSR_transactionStatus_Request.json", "CtSR_transactionStatus_Response.json"},
-		"late/transactionCorrected": {"StCN_transactionCorrected.json"},
-		"acks/transactionResponse":  {"StCR_transactionResponse_Request.json", "StCR_transactionResponse_Response.json"},
-		"acks/tableUnlock":          {"StCR_tableUnlock_Request.json", "StCR_tableUnlock_Response.json"},
-		"acks/reportResponse":       {"StCR_reportResponse_Request.json", "StCR_reportResponse_Response.json"},
+		"keys/performTransaction":     {"CtSR_PerformTransaction_Request.json"},
+		"keys/report":                 {"CtSR_Report_Request.json"},
+		"status/transactionStatus":    {"CtSR_transactionStatus_Request.json", "CtSR_transactionStatus_Response.json"},
+		"resume/terminalNotification": {"StCN_terminalNotification.json"},
+		"resume/verifySignature":      {"StCR_verifySignature_Request.json", "StCR_verifySignature_Response.json"},
+		"resume/performTransaction":   {"CtSR_PerformTransaction_Request.json", "CtSR_PerformTransaction_Response.json"},
+		"resume/streamGap":            {"StCN_streamGap.json"},
+		"late/transactionCorrected":   {"StCN_transactionCorrected.json"},
+		"acks/transactionResponse":    {"StCR_transactionResponse_Request.json", "StCR_transactionResponse_Response.json"},
+		"acks/tableUnlock":            {"StCR_tableUnlock_Request.json", "StCR_tableUnlock_Response.json"},
+		"acks/reportResponse":         {"StCR_reportResponse_Request.json", "StCR_reportResponse_Response.json"},
 	} {
 		dir = path.Join("extensions", dir)
 		want = append(want, dir+"/examples.json")
@@ -915,6 +919,18 @@ func TestExtensionsKeepToThePublished(t *testing.T) {
 			keyed["title"] = published["title"]
 			same(file, published, keyed)
 		}
+		for _, file := range []string{
+			"StCN_terminalNotification.json", "StCR_verifySignature_Request.json", "StCR_verifySignature_Response.json",
+			"CtSR_PerformTransaction_Request.json", "CtSR_PerformTransaction_Response.json",
+		} {
+			published, streamed := members(version, file), members("extensions/resume/"+version, file)
+			numbered := forgetSeq(streamed)
+			if fromTill := strings.HasPrefix(file, "CtSR") != strings.HasSuffix(file, "_Response.json"); fromTill == numbered {
+				t.Errorf("%s in %s: numbered is %t", file, version, numbered)
+			}
+			streamed["title"] = published["title"]
+			same(file, published, streamed)
+		}
 		const answer = "CtSR_PerformTransaction_Response.json"
 		payment := at(members(version, answer), "properties", "result")
 		lines := members(version, answer)["definitions"]
@@ -933,6 +949,20 @@ func TestExtensionsKeepToThePublished(t *testing.T) {
 			same(name, published["definitions"], acked["definitions"])
 		}
 	}
+}
+
+// forgetSeq removes the number of a message, and reports whether it had to have
+// one.
+func forgetSeq(doc map[string]any) bool {
+	required, _ := doc["required"].([]any)
+	i := slices.Index(required, any("seq"))
+	if i >= 0 {
+		doc["required"] = slices.Delete(required, i, i+1)
+	}
+	properties, _ := doc["properties"].(map[string]any)
+	_, has := properties["seq"]
+	delete(properties, "seq")
+	return has && i >= 0
 }
 
 // forgetKeys removes each member requestKey, and counts them.

@@ -8,6 +8,10 @@ type ErrorData struct {
 	Pointer string `json:"pointer,omitzero"` // of the fault, into the message
 	Rule    string `json:"rule,omitzero"`    // the schema keyword that is broken
 	Docs    string `json:"docs,omitzero"`    // the page about the error, a path on the gateway
+
+	// FirstKept is the number of the first message of a stream that is kept, in
+	// the error about a since before it (the contract, section 10, resume).
+	FirstKept int64 `json:"firstKept,omitzero"`
 }
 
 func (d ErrorData) in(Version) any { return &d }

@@ -33,6 +33,7 @@ const (
 const (
 	ExtensionKeys   = "keys"
 	ExtensionStatus = "status"
+	ExtensionResume = "resume"
 	ExtensionLate   = "late"
 	ExtensionErrors = "errors"
 	ExtensionAcks   = "acks"

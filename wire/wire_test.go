@@ -42,7 +42,7 @@ func version(t *testing.T, s string) Version {
 // decodeFromTill decodes what a till sent under the name of its message. The
 // message that it returns encodes it again.
 func decodeFromTill(v Version, name string, e envelope) (Message, []Deviation, *Fault) {
-	switch name {
+	switch name := strings.TrimPrefix(name, "resume/"); name {
 	case "connectedTerminals":
 		return decoded(DecodeConnectedTerminals(v, e.Params))
 	case "terminalDetails":
@@ -83,7 +83,7 @@ func decoded[M Message](m M, devs []Deviation, fault *Fault) (Message, []Deviati
 
 // decodeFromGateway decodes what the gateway sent.
 func decodeFromGateway(v Version, name string, e envelope) (Message, error) {
-	switch name := strings.TrimPrefix(name, "acks/"); name {
+	switch name := strings.TrimPrefix(strings.TrimPrefix(name, "acks/"), "resume/"); name {
 	case "status/transactionStatus":
 		return read(DecodeTransactionStatusResult(e.Result))
 	case "late/transactionCorrected":
@@ -142,7 +142,7 @@ func messages() []spec.Message {
 // result; the envelope is another package's.
 func examples(t *testing.T, d spec.Direction, f func(*testing.T, spec.Message, spec.Example)) {
 	for _, m := range messages() {
-		if m.Kind == spec.KindError {
+		if m.Kind == spec.KindError || m.Name == "resume/streamGap" { // which is an error too
 			continue
 		}
 		for _, e := range m.Examples {
