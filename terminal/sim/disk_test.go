@@ -112,6 +112,9 @@ func TestMemoryThrownAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = open(t, p.o)
+	connect(t, p, "VCMDEMOSIP0")
+	shut(t, p) // it loses power too, before anybody has asked
+	p = open(t, p.o)
 	d := connect(t, p, "VCMDEMOSIP0")
 	if a := d.query("1"); a.Kind != terminal.CannotTell {
 		t.Errorf("query: %v", a.Kind)
@@ -199,6 +202,11 @@ func recovered(t *testing.T, o Options, tid txn.TID, allowed []txn.Result) {
 	a := d.query("r")
 	switch a.Kind {
 	case terminal.NeverRan:
+		checkBooks(t, p, nil)
+	case terminal.CannotTell: // cut before it had accepted anything
+		if !d.m.newborn {
+			t.Error("it cannot tell")
+		}
 		checkBooks(t, p, nil)
 	case terminal.Final:
 		told := false

@@ -27,6 +27,7 @@ const (
 type memory struct {
 	Version int
 	TID     txn.TID
+	Newborn bool // see Machine.newborn
 
 	NextID uint64 // of the next transaction
 	Number int    // of the last transaction in the session
@@ -228,7 +229,7 @@ func (m *Machine) remember() error {
 	for _, s := range m.mem.Seen {
 		m.seen[s.ID] = s.Fate
 	}
-	m.written, m.woken = true, true
+	m.written, m.woken, m.newborn = true, true, m.mem.Newborn
 	return m.wake()
 }
 
@@ -236,6 +237,7 @@ func (m *Machine) remember() error {
 // not happen otherwise. The caller holds m.mu.
 func (m *Machine) commit(change func(*memory)) error {
 	next := m.mem
+	next.Newborn = m.newborn
 	change(&next)
 	if m.park.o.Dir != "" {
 		next.Seen = append(slices.Clip(next.Seen), next.fresh...)
