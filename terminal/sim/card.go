@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/txn"
 )
 
@@ -80,6 +82,52 @@ func makeCard(seed uint64, id cardID) card {
 		start:    fmt.Sprintf("%02d/%02d", d>>44%12+1, 24+d>>48%2),
 		expiry:   fmt.Sprintf("%02d/%02d", d>>52%12+1, 40+d>>56%9),
 	}
+}
+
+// Serials of cards that are dealt lie below firstTest, those of test cards below
+// firstKeyed, and those of numbers that were typed in above it.
+const (
+	firstTest  = 1_000_000
+	firstKeyed = 2_000_000
+)
+
+// makeTestCard makes the card that somebody holds in his hand.
+func makeTestCard(seed uint64, t spec.TestCard) card {
+	_, i := productOf(t.Product)
+	serial := slices.IndexFunc(TestCards(), func(c spec.TestCard) bool { return c.Name == t.Name })
+	c := makeCard(seed, cardID{Product: i, Serial: firstTest + uint64(serial)})
+	if t.Expires != "" {
+		c.expiry = t.Expires
+		c.start = ""
+	}
+	return c
+}
+
+// productOf finds a product by its label, and its place; none is -1.
+func productOf(label string) (product, int) {
+	i := slices.IndexFunc(products(), func(p product) bool { return p.label == label })
+	if i < 0 {
+		return product{}, i
+	}
+	return products()[i], i
+}
+
+// keyedCard is a card of which only the number is known. It is named by no more
+// of it than receipts show. It reports false for what is no card number; a
+// scheme that no machine takes has no product.
+func keyedCard(pan string) (card, bool) {
+	if len(pan) < 12 || len(pan) > 19 || checkDigit(pan[:len(pan)-1]) != pan[len(pan)-1:] {
+		return card{}, false
+	}
+	c := card{pan: pan, id: cardID{Product: -1}}
+	if i := slices.IndexFunc(products(), func(p product) bool { return p.stripe && p.prefix[:1] == pan[:1] && p.digits == len(pan) }); i >= 0 {
+		c.product, c.id.Product = products()[i], i
+	}
+	for _, d := range pan[len(pan)-4:] {
+		c.id.Serial = c.id.Serial*10 + uint64(d-'0')
+	}
+	c.id.Serial += firstKeyed
+	return c, true
 }
 
 // masked is the number with all but the last four digits starred.

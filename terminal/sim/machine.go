@@ -39,6 +39,7 @@ type Machine struct {
 	always  *Script // when no script is left
 
 	troubles troubles
+	panel    panel
 
 	queue   []told // events that wait for the one who tells them
 	telling bool
@@ -147,6 +148,7 @@ func (m *Machine) comeBack() {
 func (m *Machine) CutLink() {
 	m.mu.Lock()
 	m.cutLink()
+	m.troubles.pulled = m.troubles.dark
 	m.mu.Unlock()
 	m.tell()
 }
@@ -169,6 +171,7 @@ func (m *Machine) cutLink() {
 // acknowledged is told again.
 func (m *Machine) RestoreLink() {
 	m.mu.Lock()
+	m.troubles.pulled = false
 	m.restoreLink()
 	m.mu.Unlock()
 	m.tell()
@@ -185,10 +188,12 @@ func (m *Machine) restoreLink() {
 // PowerCycle takes the machine's power away and gives it back: what ran ends as
 // its memory says.
 func (m *Machine) PowerCycle() error {
-	m.CutLink()
 	m.mu.Lock()
+	m.cutLink()
+	m.troubles.pulled = false
 	r, w := m.run, m.round
 	m.mu.Unlock()
+	m.tell()
 	if r != nil {
 		r.off()
 		<-r.done
@@ -211,7 +216,7 @@ func (m *Machine) wakeUp() error {
 		m.breakDown(err)
 		return err
 	}
-	m.broken, m.woken, m.cut = false, true, false
+	m.broken, m.woken, m.cut = false, true, m.troubles.pulled
 	m.comeBack()
 	return nil
 }
@@ -247,21 +252,12 @@ func (m *Machine) wakeWith(c current) error {
 // conclude writes how a transaction ended and returns it. What must not stand
 // is reversed at the acquirer first. The caller holds m.mu.
 func (m *Machine) conclude(c current, result txn.Result) (ending, error) {
-	o := c.Outcome
-	o.Result = result
+	o := m.outcome(c, result)
 	if result != txn.Successful {
 		if err := m.park.bank.reverse(m.name.tid, o.TransactionID); err != nil {
 			return ending{}, err
 		}
 	}
-	switch result {
-	case txn.Void:
-		o.Type = reversalOf(o.Type)
-	case txn.Successful:
-	default:
-		o.AuthCode = ""
-	}
-	o.Receipts = m.park.receipts(m.name.tid, o)
 	e := ending{ID: c.ID, Outcome: &o, Visit: c.Visit}
 	return e, m.commit(func(mem *memory) {
 		mem.Current = &c
@@ -270,6 +266,21 @@ func (m *Machine) conclude(c current, result txn.Result) (ending, error) {
 			mem.book(o, c.Waiter)
 		}
 	})
+}
+
+// outcome is what a transaction comes to that ends so.
+func (m *Machine) outcome(c current, result txn.Result) txn.Outcome {
+	o := c.Outcome
+	o.Result = result
+	switch result {
+	case txn.Void:
+		o.Type = reversalOf(o.Type)
+	case txn.Successful:
+	default:
+		o.AuthCode = ""
+	}
+	o.Receipts = m.park.receipts(m.name.tid, o)
+	return o
 }
 
 // book adds a transaction that moved money to the totals.
@@ -314,6 +325,7 @@ func (m *Machine) breakDown(err error) {
 func (m *Machine) tell() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.stir()
 	if m.telling {
 		return
 	}
@@ -329,14 +341,6 @@ func (m *Machine) tell() {
 		m.mu.Lock()
 	}
 	m.queue, m.telling = nil, false
-}
-
-// say tells one event.
-func (m *Machine) say(e terminal.Event) {
-	m.mu.Lock()
-	m.enqueue(e)
-	m.mu.Unlock()
-	m.tell()
 }
 
 // reaches reports whether what comes over l arrives. The caller holds m.mu.
@@ -529,7 +533,12 @@ func (m *Machine) accept(c current) (*run, error) {
 		return nil, fmt.Errorf("sim: the machine could not note the request: %w", err)
 	}
 	m.calm()
+	byHands := m.panel.touched && len(m.scripts) == 0 && m.always == nil
 	run := newRun(m.park.ctx, m, c, m.take(c.Request))
+	if byHands {
+		run.people = &byHand{run: run}
+	}
+	m.panel.menu = nil
 	run.strike(AtStart)
 	if !m.park.run(run.play) { // closed in this instant: it wakes with the request
 		run.off()

@@ -63,6 +63,7 @@ func (mi Mishap) loud() bool { return mi.Do == CutLink || mi.Do == PowerOff }
 type troubles struct {
 	cuts    int              // how often the link was cut
 	dark    bool             // the power is gone
+	pulled  bool             // without power: the cable is out as well
 	hush    *hush            // nothing gets through
 	slow    time.Duration    // what is said arrives that much later
 	twice   bool             // and twice

@@ -113,6 +113,8 @@ func (m *Machine) idle() error {
 	switch {
 	case m.park.ctx.Err() != nil:
 		return errClosed
+	case m.troubles.dark:
+		return errOff
 	case m.broken:
 		return errors.New("sim: the machine cannot write its memory")
 	case m.run != nil || m.round != nil:
@@ -615,11 +617,20 @@ func (w *round) leave(end VisitEnd) error {
 
 // shows puts a text on the screen.
 func (w *round) shows(s Step, text string) {
+	w.m.shows(Screen{Title: w.title(), Lines: strings.Split(strings.TrimRight(text, "\n"), "\n")})
 	step := VisitStep{Step: s, Text: text, At: w.m.park.now()}
 	w.res.Steps = append(w.res.Steps, step)
 	if w.show != nil {
 		w.show(step)
 	}
+}
+
+// title is what the screen is about.
+func (w *round) title() string {
+	if w.v.Table == "" {
+		return "TABLES"
+	}
+	return "TABLE " + onScreen(string(w.v.Table))
 }
 
 // halt shows a text and lets the waiter look at it, and leave.
@@ -711,15 +722,11 @@ func powered[T any](w *round, c <-chan T) error {
 
 // signedAtTable has the waiter verify a signature on the machine.
 func (r *run) signedAtTable() error {
-	w := r.round
-	w.shows(StepSignature, onPaper(r.m.park.wish(r.m.name.tid, r.c).Merchant))
-	if err := w.held(StepSignature); err != nil {
+	r.round.shows(StepSignature, onPaper(r.m.park.wish(r.m.name.tid, r.c).Merchant))
+	verified, err := r.people.verify()
+	if err != nil {
 		return err
 	}
-	if err := r.pause(signatureTakes); err != nil {
-		return err
-	}
-	verified := true
 	r.c.Answer = &verified
 	c := r.c
 	r.m.mu.Lock()

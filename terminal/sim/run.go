@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/terminal"
@@ -34,8 +33,10 @@ type run struct {
 	paperOut bool             // the roll is at its end
 	mishaps  []Mishap         // under the machine's lock once it plays: not happened yet
 
+	people      people
 	cancellable bool
 	refused     bool // UNABLE_TO_CANCEL was said, or is not to be
+	printed     int  // copies of the receipt that are out of the printer, or not wanted: 1 is the merchant's
 
 	round     *round        // of a payment at a table; nil at the counter
 	forbidden chan struct{} // of a payment: closed, under the machine's lock, when it may not be charged
@@ -74,6 +75,7 @@ func newRun(ctx context.Context, m *Machine, c current, s Script) *run {
 	if r.notPresent() {
 		r.part.entry, r.part.cvm = txn.MethodKeyed, txn.CVMNone
 	}
+	r.people = byHeart{r}
 	return r
 }
 
@@ -107,7 +109,9 @@ func (r *run) play() {
 		r.fail(err)
 		return
 	}
-	r.finish(result)
+	if r.people.copies(result) == nil { // else the power is gone
+		r.finish(result)
+	}
 }
 
 // transaction performs it and returns how it ended.
@@ -124,7 +128,7 @@ func (r *run) transaction() (txn.Result, error) {
 
 // course goes through the steps that people and lines take.
 func (r *run) course() (txn.Result, error) {
-	for _, stage := range []func() error{r.gratuity, r.untilCard, r.withCard, r.connect} {
+	for _, stage := range []func() error{r.people.gratuity, r.untilCard, r.withCard, r.connect} {
 		if err := stage(); err != nil {
 			return "", err
 		}
@@ -154,63 +158,34 @@ func (r *run) course() (txn.Result, error) {
 	return r.c.verdict(), nil
 }
 
-// gratuity has the cardholder choose one, before the card: ten per cent, in
-// whole minor units. At a table it was asked for before.
-func (r *run) gratuity() error {
-	o := &r.c.Outcome
-	percent := r.script.GratuityPercent
-	if percent == 0 && r.m.name.machine.Gratuity {
-		percent = 10
-	}
-	if percent == 0 || o.Type != txn.Sale || r.round != nil {
-		return nil
-	}
-	o.Gratuity = min(o.Base*money.Minor(percent)/100, maxTotal-o.Total())
-	return r.pause(gratuityTakes)
-}
-
 // untilCard is the time in which a cancel is honoured.
 func (r *run) untilCard() error {
-	n, takes := PresentCard, presentTakes
-	switch {
-	case r.notPresent():
-		n, takes = PleaseWait, keyingTakes
-	case r.part.entry == txn.MethodKeyed:
-		takes = keyingTakes
-	}
-	err := r.step(n, takes)
-	if err == nil && r.part.result == txn.Cancelled && r.part.cvm != txn.CVMPIN {
-		r.notify(txn.Cancelling)
-		err = errCancelled // the red key
-	}
+	c, err := r.people.present()
 	r.cancellable = false
-	return err
+	if err != nil {
+		return err
+	}
+	r.c.Card = &c.id
+	c.show(&r.c.Outcome, r.part.entry, r.part.cvm)
+	return nil
 }
 
-// withCard reads the card and has the cardholder verified at the machine.
+// withCard has the card checked and the cardholder verified at the machine.
 func (r *run) withCard() error {
-	id := r.presented()
-	r.c.Card = &id
-	makeCard(r.m.park.o.Seed, id).show(&r.c.Outcome, r.part.entry, r.part.cvm)
 	if !r.notPresent() {
 		if err := r.step(PleaseWait, waitTakes); err != nil {
 			return err
 		}
 	}
-	if err := r.cashback(); err != nil {
+	if err := r.people.refuse(); err != nil {
+		return err
+	}
+	if err := r.people.cashback(); err != nil {
 		return err
 	}
 	if r.part.cvm == txn.CVMPIN {
-		if err := r.step(PINEntry, pinTakes); err != nil {
+		if err := r.people.pin(); err != nil {
 			return err
-		}
-		if r.part.result == txn.Cancelled { // the red key
-			r.notify(txn.Cancelling)
-			r.refused = true
-			if err := r.removeCard(); err != nil {
-				return err
-			}
-			return errCancelled
 		}
 	}
 	if r.part.result == txn.TimedOut {
@@ -219,40 +194,25 @@ func (r *run) withCard() error {
 	return nil
 }
 
-// cashback is given with chip and PIN only; else the sale goes on without.
-func (r *run) cashback() error {
-	o := &r.c.Outcome
-	if o.Cashback == 0 && o.Type == txn.Sale && r.round == nil && r.m.can.Cashback {
-		o.Cashback = max(0, min(r.script.Cashback, maxTotal-o.Total()))
-	}
-	if o.Cashback == 0 {
-		return nil
-	}
-	if r.part.entry != txn.MethodChip || r.part.cvm != txn.CVMPIN {
-		o.Cashback = 0
-		return nil
-	}
-	return r.step(EnterCashback, cashbackTakes)
+// asksCashback reports whether the machine may ask for it: in a sale at the
+// counter.
+func (r *run) asksCashback() bool {
+	return r.c.Outcome.Type == txn.Sale && r.round == nil && r.m.can.Cashback
 }
 
-// presented is the card that comes: the same as before by script, the one that
-// was pre-authorised for a completion, else a new cardholder's.
-func (r *run) presented() cardID {
-	if r.script.SameCard {
-		r.m.mu.Lock()
-		last := r.m.mem.Card
-		r.m.mu.Unlock()
-		if last != nil {
-			return *last
-		}
+// givesCashback reports whether the card gives it: with chip and PIN.
+func (r *run) givesCashback() bool {
+	return r.part.entry == txn.MethodChip && r.part.cvm == txn.CVMPIN
+}
+
+// redKeyWithCard is the red key once the card was presented.
+func (r *run) redKeyWithCard() error {
+	r.notify(txn.Cancelling)
+	r.refused = true
+	if err := r.removeCard(); err != nil {
+		return err
 	}
-	if t := r.c.Request.Txn; t.Type == txn.Completion && !r.script.SameCard {
-		if id, ok := r.m.park.bank.heldOn(t.AuthCode); ok {
-			return id
-		}
-	}
-	of := string(r.m.name.tid) + "/" + string(r.c.Outcome.TransactionID)
-	return dealCard(r.part.entry, draw(r.m.park.o.Seed, "cardholder", of, 0))
+	return errCancelled
 }
 
 func (r *run) connect() error {
@@ -264,6 +224,9 @@ func (r *run) connect() error {
 
 // authorise asks the acquirer, and has an approval on disk when it returns.
 func (r *run) authorise() (approved bool, err error) {
+	if err := r.people.decide(); err != nil {
+		return false, err
+	}
 	o := &r.c.Outcome
 	o.Time = r.m.park.now().Add(r.script.ClockOff)
 	if r.part.result == txn.Declined {
@@ -358,6 +321,8 @@ func (r *run) signature() error {
 	m := r.m
 	m.mu.Lock()
 	r.asked = true
+	m.panel.screen = Screen{Title: r.title(), Lines: []string{"Signature: the till is asked"}}
+	m.hang(MerchantCopy, m.park.wish(m.name.tid, r.c).Merchant)
 	m.enqueue(terminal.SignatureWanted{ID: r.c.ID, Wish: m.park.wish(m.name.tid, r.c)})
 	r.strike(AtSigning)
 	m.mu.Unlock()
@@ -389,25 +354,55 @@ func (r *run) signature() error {
 
 // removeCard has the card taken out, and then the printer needs paper.
 func (r *run) removeCard() error {
-	if r.part.entry == txn.MethodChip {
-		if err := r.step(RemoveCard, removeTakes); err != nil {
+	if err := r.people.takeOut(); err != nil {
+		return err
+	}
+	if r.paperOut {
+		r.paperOut = false
+		r.m.EmptyRoll()
+		defer r.m.NewRoll() //nolint:errcheck // somebody may have been faster
+		return r.step(ReplacePaper, r.script.PaperOut)
+	}
+	return r.paper()
+}
+
+// paper waits for a new roll where there is none.
+func (r *run) paper() error {
+	for r.m.outOfPaper() {
+		r.notify(ReplacePaper)
+		if err := r.ask(r.m.newRoll(), PaperLimit); errors.Is(err, errUnattended) {
+			return nil // nothing is printed
+		} else if err != nil {
 			return err
 		}
 	}
-	if !r.paperOut {
-		return nil
-	}
-	r.paperOut = false
-	return r.step(ReplacePaper, r.script.PaperOut)
+	return nil
 }
 
-// notify shows progress: to the gateway, or to the waiter at a table.
+// notify shows progress: to the people and the gateway, or to the waiter at a
+// table.
 func (r *run) notify(n txn.Notification) {
 	if r.round != nil {
 		r.round.shows(StepCard, strings.ReplaceAll(string(n), "_", " "))
 		return
 	}
-	r.m.say(terminal.Notified{ID: r.c.ID, Value: n})
+	m := r.m
+	m.mu.Lock()
+	if text := says(n); text != "" {
+		m.panel.screen = Screen{Title: r.title(), Lines: []string{text}}
+	}
+	m.enqueue(terminal.Notified{ID: r.c.ID, Value: n})
+	m.mu.Unlock()
+	m.tell()
+}
+
+// title says what the transaction is about.
+func (r *run) title() string {
+	o := r.c.Outcome
+	if o.Type == txn.AccountVerification {
+		return typeText(o.Type)
+	}
+	return typeText(o.Type) + " " + amount(o.Total(), o.Currency)
 }
 
 // step notifies and then takes its time, or is held there by the script.
@@ -523,6 +518,8 @@ func (r *run) finish(result txn.Result) {
 		m.breakDown(err)
 	} else {
 		m.run = nil
+		r.hangSlips(*e.Outcome)
+		m.panel.after = r.title() + " " + strings.ReplaceAll(string(result), "_", " ")
 		r.strike(AtEnded)
 		m.enqueue(e.event())
 		r.strike(AtTold)
@@ -530,6 +527,25 @@ func (r *run) finish(result txn.Result) {
 	}
 	m.mu.Unlock()
 	m.tell()
+}
+
+// hangSlips lets out the copies that are not out yet. A merchant copy that was
+// signed stands, unless nothing was taken after all. The caller holds m.mu.
+func (r *run) hangSlips(o txn.Outcome) {
+	if o.PAN == "" || r.m.panel.noPaper {
+		return
+	}
+	if r.printed < 1 && !r.signed(o.Result) {
+		r.m.hang(MerchantCopy, o.Receipts.Merchant)
+	}
+	if r.printed < 2 {
+		r.m.hang(CustomerCopy, o.Receipts.Customer)
+	}
+}
+
+// signed reports whether the merchant copy was printed to be signed, and stands.
+func (r *run) signed(result txn.Result) bool {
+	return r.c.Phase == signing && result == txn.Successful
 }
 
 // fail is for a memory that cannot be written.
@@ -638,6 +654,7 @@ func (r *run) report() {
 		m.breakDown(err)
 	} else {
 		m.run, r.made = nil, &made
+		m.hang(ReportCopy, made.Lines)
 		m.enqueue(e.event())
 	}
 	m.mu.Unlock()

@@ -24,6 +24,15 @@ const (
 	DeclinedByCard  txn.Notification = "DECLINED_BY_CARD"
 	ReplacePaper    txn.Notification = "REPLACE_PAPER"
 	RemoveCard      txn.Notification = "REMOVE_CARD"
+
+	InsertCard         txn.Notification = "INSERT_CARD"
+	RePresentCard      txn.Notification = "RE_PRESENT_CARD"
+	PresentOnlyOneCard txn.Notification = "PRESENT_ONLY_ONE_CARD"
+	Retrying           txn.Notification = "RETRYING"
+	BadSwipe           txn.Notification = "BAD_SWIPE"
+	CardError          txn.Notification = "CARD_ERROR"
+	CardExpired        txn.Notification = "CARD_EXPIRED"
+	CardNotSupported   txn.Notification = "CARD_NOT_SUPPORTED"
 )
 
 // A Script changes what happens in one request to a machine. Its zero value
@@ -105,7 +114,7 @@ func (m *Machine) pick(r terminal.Request) (s Script, queued bool) {
 	case r.IsReport():
 	case m.always != nil:
 		return *m.always, false
-	case m.park.o.ByAmount:
+	case m.park.o.ByAmount && !m.panel.touched:
 		if found, ok := spec.Default().ScenarioFor(int64(r.Txn.Amount)); ok {
 			return scriptOf(found.Script), false
 		}
