@@ -71,6 +71,8 @@ type Config struct {
 	// Dev serves what lies under /dev/: the controls of simulated terminals. Nil
 	// for none; it must not be there off loopback.
 	Dev http.Handler
+	// Console serves what lies under /console; nil for none.
+	Console http.Handler
 }
 
 func (c *Config) fill() {
@@ -258,6 +260,10 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if d.cfg.Dev != nil && strings.HasPrefix(path, "/dev/") {
 		d.cfg.Dev.ServeHTTP(w, r)
+		return
+	}
+	if d.cfg.Console != nil && (path == "/console" || strings.HasPrefix(path, "/console/")) {
+		d.cfg.Console.ServeHTTP(w, r)
 		return
 	}
 	d.page(w, r, path)

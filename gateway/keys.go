@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,8 +17,12 @@ import (
 	"github.com/tillwire/tillwire/txn"
 )
 
-// Faces are the integration types that a till's key can be for.
-func Faces() []string { return []string{"pac", "pat", "rest"} }
+// Faces are what a key that is not a terminal's can be for. One that names none
+// is for tills: all but FaceConsole.
+func Faces() []string { return []string{"pac", "pat", "rest", FaceConsole} }
+
+// FaceConsole is the face of keys that people show to see their site's console.
+const FaceConsole = "console"
 
 var siteName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
@@ -66,7 +71,7 @@ func AddKey(ctx context.Context, r journal.Register, id txn.SiteID, secret, note
 	}
 	for _, f := range faces {
 		if !slices.Contains(Faces(), f) {
-			return "", journal.Key{}, fmt.Errorf("gateway: %q is not an integration type; use %v", f, Faces())
+			return "", journal.Key{}, fmt.Errorf("gateway: a key cannot be for %q; use %v", f, Faces())
 		}
 	}
 	if secret == "" {
@@ -150,4 +155,27 @@ func (g *Gateway) key(secret string) (journal.Key, bool) {
 	// The map finds by hash, which an attacker cannot steer byte by byte; the
 	// comparison that decides takes the same time wherever it fails.
 	return k, subtle.ConstantTimeCompare(k.Hash[:], h[:]) == 1 && ok
+}
+
+// ConsoleKey finds the working key of that secret if it was made for the console:
+// its site and its public id.
+func (g *Gateway) ConsoleKey(secret string) (site txn.SiteID, id string, ok bool) {
+	k, ok := g.key(secret)
+	if !ok || !slices.Contains(k.Faces, FaceConsole) || g.site(k.Site) == nil {
+		return "", "", false
+	}
+	return k.Site, k.ID, true
+}
+
+// KeyWorks reports whether a key, by its public id, is there and not revoked.
+func (g *Gateway) KeyWorks(id string) bool {
+	_, ok := g.workingKey(id)
+	return ok
+}
+
+// Sites lists the sites in order.
+func (g *Gateway) Sites() []txn.SiteID {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return slices.Sorted(maps.Keys(g.sites))
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/tillwire/tillwire/gateway"
 	"github.com/tillwire/tillwire/internal/folder"
 	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/site/console"
 	"github.com/tillwire/tillwire/txn"
 )
 
@@ -39,14 +40,15 @@ type houseConfig struct {
 
 // A house is a gateway with all that it needs, running in this process.
 type house struct {
-	folder *folder.Folder
-	store  journal.Store
-	gw     *gateway.Gateway
-	sims   *simulators
-	hands  *controls // nil for none
-	admin  *http.Server
-	addr   string // host:port for tills
-	log    *slog.Logger
+	folder  *folder.Folder
+	store   journal.Store
+	gw      *gateway.Gateway
+	sims    *simulators
+	hands   *controls // nil for none
+	console *console.Console
+	admin   *http.Server
+	addr    string // host:port for tills
+	log     *slog.Logger
 
 	shutDoor context.CancelFunc
 	running  sync.WaitGroup // the door and the admin socket
@@ -113,6 +115,12 @@ func openHouse(ctx context.Context, cfg houseConfig) (_ *house, err error) {
 		h.hands = newControls(h.gw, h.sims)
 		dc.Dev = h.hands
 	}
+	if h.console, err = console.New(console.Config{
+		House: &consoleHouse{gw: h.gw, sims: h.sims}, Dev: cfg.Controls, Secure: cfg.TLS != nil || cfg.BehindProxy, Log: cfg.Log,
+	}); err != nil {
+		return nil, err
+	}
+	dc.Console = h.console
 	d := door.New(dc)
 	doorCtx, shut := context.WithCancel(context.Background())
 	h.shutDoor = shut
@@ -216,6 +224,9 @@ func (h *house) close() error {
 	var errs []error
 	if h.hands != nil {
 		h.hands.stop()
+	}
+	if h.console != nil {
+		h.console.Close()
 	}
 	h.shutDoor()
 	if h.admin != nil {

@@ -30,7 +30,7 @@ The keys of terminals are made by tillwire terminals enrol.
 type keyAddCmd struct {
 	Site string   `arg:"" help:"The site that it opens."`
 	Note string   `placeholder:"TEXT" help:"What it is for, for people."`
-	For  []string `enum:"pac,pat,rest" placeholder:"FACE" help:"Only for these: pac, pat, rest; by default for all."`
+	For  []string `enum:"pac,pat,rest,console" placeholder:"FACE" help:"Only for these: pac, pat, rest, console; by default for what tills have, pac, pat and rest."`
 	JSON bool     `name:"json" help:"Print one JSON object."`
 	dataFlags
 }
@@ -39,7 +39,8 @@ type keyAddCmd struct {
 func (keyAddCmd) Help() string {
 	return `Example:
 
-    tillwire key add shop --for pac --note "till 3"`
+    tillwire key add shop --for pac --note "till 3"
+    tillwire key add shop --for console --note "back office"`
 }
 
 // Run makes the key and shows it.

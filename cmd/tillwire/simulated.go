@@ -178,3 +178,14 @@ func (s *simulators) close(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
+
+// plugged finds a simulated terminal that is plugged in.
+func (s *simulators) plugged(site txn.SiteID, tid txn.TID) (*sim.Machine, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.parks[site]
+	if p == nil || !p.plugged[tid] {
+		return nil, false
+	}
+	return p.park.Machine(tid)
+}
