@@ -12,14 +12,14 @@ import (
 )
 
 type benchCmd struct {
-	Only  []string `placeholder:"NAME,…" help:"Measure these only: relay, sales, cpu, visits, memory, demo."`
+	Only  []string `placeholder:"NAME,…" help:"Measure these only: relay, sales, link, cpu, visits, memory, growth, recovery, demo."`
 	Quick bool     `help:"Fewer rounds and connections: a minute, and a wide spread."`
 	Dir   string   `type:"existingdir" placeholder:"DIR" help:"Make the journals in a folder under this one, on the disk to be measured; by default the system's folder for temporary files."`
 	Seed  uint64   `placeholder:"N" help:"Seed of amounts and of the simulated card; 0 takes a new one each time."`
 	JSON  bool     `name:"json" help:"Print one JSON object."`
 
-	// Idle makes this process the server of the measurement of memory.
-	Idle string `hidden:""`
+	// Role makes this process an assistant of a measurement in another.
+	Role string `hidden:""`
 }
 
 // Help is shown with the command's own help.
@@ -38,8 +38,8 @@ idle machine. The exit code does not depend on the figures.
 // Run measures and prints.
 func (c benchCmd) Run(s streams) error {
 	defer makeRoomForGarbage()() // as serve does; it holds for both sides of each figure
-	if c.Idle != "" {
-		return bench.ServeIdle(c.Idle, s.in, s.out)
+	if c.Role != "" {
+		return bench.Assist(c.Role, s.in, s.out)
 	}
 	for _, name := range c.Only {
 		if !slices.Contains(bench.Names(), name) {
@@ -63,8 +63,8 @@ func (c benchCmd) Run(s streams) error {
 	}()
 	o := bench.Options{
 		Effort: bench.Full(), Only: c.Only, Seed: c.Seed, Dir: c.Dir,
-		Idle: func(ctx context.Context, side string) *exec.Cmd {
-			return exec.CommandContext(ctx, binary, "bench", "--idle", side)
+		Assistant: func(ctx context.Context, role string) *exec.Cmd {
+			return exec.CommandContext(ctx, binary, "bench", "--role", role)
 		},
 		Demo: func(ctx context.Context) *exec.Cmd {
 			return exec.CommandContext(ctx, binary, "demo", "--sim-speed", "max")

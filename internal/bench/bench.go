@@ -25,16 +25,21 @@ import (
 
 // The measurements, in their order.
 const (
-	Relay  = "relay"
-	Sales  = "sales"
-	CPU    = "cpu"
-	Visits = "visits"
-	Memory = "memory"
-	Demo   = "demo"
+	Relay    = "relay"
+	Sales    = "sales"
+	CPU      = "cpu"
+	Visits   = "visits"
+	Memory   = "memory"
+	Demo     = "demo"
+	Link     = "link"
+	Growth   = "growth"
+	Recovery = "recovery"
 )
 
 // Names lists the measurements.
-func Names() []string { return []string{Relay, Sales, CPU, Visits, Memory, Demo} }
+func Names() []string {
+	return []string{Relay, Sales, Link, CPU, Visits, Memory, Growth, Recovery, Demo}
+}
 
 // An Effort says how much is measured. Use Full or Quick.
 type Effort struct {
@@ -45,6 +50,9 @@ type Effort struct {
 	Visits       int           // to tables, at once
 	Connections  int           // idle ones
 	MemoryRounds int           // turns of each side with all connections
+	GrowthSales  int           // sales in each turn, after a quarter as many to warm up
+	Behind       []int         // records behind a sale: few, then each of the others against that
+	Finished     [2]int        // sales behind a start, and a hundredth of each open
 	Demos        int           // demonstrations
 }
 
@@ -52,7 +60,8 @@ type Effort struct {
 func Full() Effort {
 	return Effort{
 		Rounds: 7, Samples: 500, Window: time.Second, InFlight: []int{1, 16, 128},
-		Visits: 500, Connections: 10_000, MemoryRounds: 3, Demos: 5,
+		Visits: 500, Connections: 10_000, MemoryRounds: 3,
+		GrowthSales: 2000, Behind: []int{10_000, 1_000_000, 15_000_000}, Finished: [2]int{100_000, 1_000_000}, Demos: 5,
 	}
 }
 
@@ -60,7 +69,8 @@ func Full() Effort {
 func Quick() Effort {
 	return Effort{
 		Rounds: 3, Samples: 200, Window: 300 * time.Millisecond, InFlight: []int{1, 16, 128},
-		Visits: 500, Connections: 2000, MemoryRounds: 1, Demos: 1,
+		Visits: 500, Connections: 2000, MemoryRounds: 1,
+		GrowthSales: 1000, Behind: []int{10_000, 1_000_000}, Finished: [2]int{10_000, 100_000}, Demos: 1,
 	}
 }
 
@@ -70,8 +80,8 @@ type Options struct {
 	Only []string // names of measurements; empty is all
 	Seed uint64   // decides amounts and the simulated card
 	Dir  string   // journals are made in a folder under it, and removed
-	// Idle makes a process that calls ServeIdle with that side.
-	Idle func(ctx context.Context, side string) *exec.Cmd
+	// Assistant makes a process that calls Assist in that role.
+	Assistant func(ctx context.Context, role string) *exec.Cmd
 	// Demo makes a process that is one demonstration; it must print the word
 	// SUCCESSFUL and exit with 0.
 	Demo     func(ctx context.Context) *exec.Cmd
@@ -108,7 +118,17 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	for _, m := range []struct {
 		name string
 		run  func(context.Context) (Group, error)
-	}{{Relay, b.relay}, {Sales, b.sales}, {CPU, b.cpu}, {Visits, b.visits}, {Memory, b.memory}, {Demo, b.demo}} {
+	}{
+		{Relay, b.relay},
+		{Sales, b.sales},
+		{Link, b.link},
+		{CPU, b.cpu},
+		{Visits, b.visits},
+		{Memory, b.memory},
+		{Growth, b.growth},
+		{Recovery, b.recovery},
+		{Demo, b.demo},
+	} {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, m.name) {
 			continue
 		}
@@ -125,9 +145,11 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 // A bench is one run.
 type bench struct {
 	Options
-	dir  string
-	play *play
-	made int // folders
+	dir   string
+	play  *play
+	made  int            // folders
+	pasts map[int]string // folders of journals, by their finished sales
+	opens map[string]int // open sales, by folder
 }
 
 // say tells how far it is.

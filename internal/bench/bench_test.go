@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	case "failing":
 		fmt.Println("UNSUCCESSFUL")
 	default:
-		if err := ServeIdle(kind, os.Stdin, os.Stdout); err != nil {
+		if err := Assist(kind, os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -47,11 +47,12 @@ func tiny(t *testing.T, only ...string) Options {
 	return Options{
 		Effort: Effort{
 			Rounds: 2, Samples: 10, Window: 20 * time.Millisecond, InFlight: []int{1, 3},
-			Visits: 5, Connections: 60, MemoryRounds: 1, Demos: 2,
+			Visits: 5, Connections: 60, MemoryRounds: 1,
+			GrowthSales: 8, Behind: []int{13, 40}, Finished: [2]int{100, 200}, Demos: 2,
 		},
 		Only: only, Seed: 7, Dir: t.TempDir(),
-		Idle: self,
-		Demo: func(ctx context.Context) *exec.Cmd { return self(ctx, "demo") },
+		Assistant: self,
+		Demo:      func(ctx context.Context) *exec.Cmd { return self(ctx, "demo") },
 	}
 }
 
@@ -71,6 +72,15 @@ func TestRun(t *testing.T) {
 		Visits: {
 			"5 visits: half of the payments / one sync", "5 visits: 99 of 100 payments / one sync",
 			"5 visits, 2 ms a sync: half of the payments / one sync", "5 visits, 2 ms a sync: 99 of 100 payments / one sync",
+		},
+		Link: {"3 in flight: on disk / in memory", "3 in flight, 2 ms a sync: on disk / the smaller bound"},
+		Growth: {
+			"40 records / 13: a sale, processor", "40 records / 13: a sale, clock",
+			"40 records / 13: the journal alone, processor", "40 records / 13: the journal alone, clock",
+		},
+		Recovery: {
+			"200 finished and 1 open / 100 finished and 1 open", "200 finished and 2 open / 100 finished and 1 open",
+			"100 finished and 1 open / 0 finished and 0 open",
 		},
 		Memory: {"60 connections: the gateway / the bare library"},
 		Demo:   {"one demonstration"},
@@ -144,7 +154,7 @@ func TestRunRefuses(t *testing.T) {
 	})
 	t.Run("an idle server that ends at once", func(t *testing.T) {
 		o := tiny(t, Memory)
-		o.Idle = func(ctx context.Context, _ string) *exec.Cmd { return self(ctx, "demo") }
+		o.Assistant = func(ctx context.Context, _ string) *exec.Cmd { return self(ctx, "demo") }
 		if _, err := Run(t.Context(), o); err == nil {
 			t.Error("no server, and yet a figure")
 		}

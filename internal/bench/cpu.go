@@ -137,7 +137,7 @@ func (b *bench) sellPaced(ctx context.Context, store journal.Store, n int) (rate
 	}
 	lanes, stop := b.paced(s)
 	defer stop()
-	r, err := drive(ctx, s.url, lanes, b.Window)
+	r, err := drive(ctx, s.url, lanes, stretch{window: b.Window})
 	return r, errors.Join(err, s.close())
 }
 
@@ -214,7 +214,7 @@ func (b *bench) talkBare(ctx context.Context, said [][]byte, n int) (r rate, err
 	if err != nil {
 		return rate{}, err
 	}
-	r, derr := drive(ctx, server.url(), lanes, b.Window)
+	r, derr := drive(ctx, server.url(), lanes, stretch{window: b.Window})
 	server.close()
 	mu.Lock()
 	defer mu.Unlock()
@@ -244,5 +244,5 @@ func (b *bench) echoBare(ctx context.Context, said [][]byte, n int) (rate, error
 		return rate{}, err
 	}
 	defer server.close()
-	return drive(ctx, server.url(), lanes, b.Window)
+	return drive(ctx, server.url(), lanes, stretch{window: b.Window})
 }

@@ -31,8 +31,46 @@ const mostTills = 8
 // whatever they are connected to.
 type load struct {
 	lanes []*lane
+	most  int // lanes at a time
 	sold  atomic.Int64
 	over  atomic.Bool
+
+	// first and last, unless 0, are the numbers of sales with which these are
+	// closed.
+	first, last  int64
+	warm, enough chan struct{}
+}
+
+// A stretch is what is measured of a load.
+type stretch struct {
+	window time.Duration // after a quarter of it to warm up, or
+	sales  int64         // so many sales, after a quarter as many
+	// inFlight is how many lanes sell at a time, each when its turn comes; 0 is
+	// all.
+	inFlight int
+}
+
+func newLoad(lanes []*lane, over stretch) *load {
+	l := &load{lanes: lanes, most: len(lanes)}
+	if over.inFlight > 0 {
+		l.most = min(l.most, over.inFlight)
+	}
+	if over.sales > 0 {
+		l.first = max(over.sales/4, 1)
+		l.last = l.first + over.sales
+		l.warm, l.enough = make(chan struct{}), make(chan struct{})
+	}
+	return l
+}
+
+// one counts a sale.
+func (l *load) one() {
+	switch l.sold.Add(1) {
+	case l.first:
+		close(l.warm)
+	case l.last:
+		close(l.enough)
+	}
 }
 
 // A rate is what was sold in a window.
@@ -48,10 +86,10 @@ func (r rate) cpuMicros() float64 {
 	return float64(r.cpu) / float64(time.Microsecond) / float64(r.sales)
 }
 
-// drive has the lanes sell at that address, and returns what was sold in the
-// window. Every sale that was begun has its result when it returns nil.
-func drive(ctx context.Context, url string, lanes []*lane, window time.Duration) (_ rate, err error) {
-	l := &load{lanes: lanes}
+// drive has the lanes sell at that address, and returns what was sold in that
+// stretch. Every sale that was begun has its result when it returns nil.
+func drive(ctx context.Context, url string, lanes []*lane, over stretch) (_ rate, err error) {
+	l := newLoad(lanes, over)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var tills []*end
@@ -60,7 +98,7 @@ func drive(ctx context.Context, url string, lanes []*lane, window time.Duration)
 			e.close()
 		}
 	}()
-	n := min(len(lanes), mostTills)
+	n := min(l.most, mostTills)
 	for range n {
 		e, err := dial(ctx, url)
 		if err != nil {
@@ -84,7 +122,7 @@ func drive(ctx context.Context, url string, lanes []*lane, window time.Duration)
 			}
 		})
 	}
-	r, err := l.measure(ctx, window)
+	r, err := l.measure(ctx, over.window)
 	l.over.Store(true)
 	if err != nil {
 		cancel(err)
@@ -96,6 +134,9 @@ func drive(ctx context.Context, url string, lanes []*lane, window time.Duration)
 // measure waits until it is warm, then for the window and for one sale at
 // least.
 func (l *load) measure(ctx context.Context, window time.Duration) (rate, error) {
+	if l.last > 0 {
+		return l.count(ctx)
+	}
 	if err := sleep(ctx, window/4); err != nil {
 		return rate{}, err
 	}
@@ -114,6 +155,25 @@ func (l *load) measure(ctx context.Context, window time.Duration) (rate, error) 
 	}
 }
 
+// count waits for the sales that are to be measured.
+func (l *load) count(ctx context.Context) (rate, error) {
+	if err := reached(ctx, l.warm); err != nil {
+		return rate{}, err
+	}
+	used, begun := cpuTime(), time.Now()
+	err := reached(ctx, l.enough)
+	return rate{sales: l.last - l.first, took: time.Since(begun), cpu: cpuTime() - used}, err
+}
+
+func reached(ctx context.Context, c <-chan struct{}) error {
+	select {
+	case <-c:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -125,14 +185,20 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// sell is one till: of the lanes, it has each n-th from the i-th on.
+// sell is one till: of the lanes, it has each n-th from the i-th on, and of those
+// that may sell at a time its share.
 func (l *load) sell(e *end, i, n int) error {
-	active := 0
+	var idle []*lane // in the order of their turns
+	share := (l.most - i + n - 1) / n
 	for ; i < len(l.lanes); i += n {
-		if err := e.write(l.lanes[i].request); err != nil {
+		idle = append(idle, l.lanes[i])
+	}
+	active := 0
+	for ; active < share; active++ {
+		if err := e.write(idle[0].request); err != nil {
 			return err
 		}
-		active++
+		idle = idle[1:]
 	}
 	for active > 0 {
 		frame, err := e.read()
@@ -148,7 +214,7 @@ func (l *load) sell(e *end, i, n int) error {
 		case ln.echoed != nil:
 			ln.at = (ln.at + 1) % len(ln.echoed)
 			if ln.at == 0 {
-				l.sold.Add(1)
+				l.one()
 				if l.over.Load() {
 					active--
 					continue
@@ -161,14 +227,16 @@ func (l *load) sell(e *end, i, n int) error {
 			if !isSuccess(frame) {
 				return fmt.Errorf("a sale failed: %s", frame)
 			}
-			l.sold.Add(1)
+			l.one()
 			if l.over.Load() {
 				active--
 				continue
 			}
-			if err := e.write(ln.request); err != nil {
+			idle = append(idle, ln)
+			if err := e.write(idle[0].request); err != nil {
 				return err
 			}
+			idle = idle[1:]
 		case ln.read != nil && !isFinished(frame):
 			ln.read()
 		}

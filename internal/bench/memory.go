@@ -7,13 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/gobwas/ws"
 
@@ -21,26 +17,20 @@ import (
 	"github.com/tillwire/tillwire/terminal"
 )
 
-// The sides of the measurement of memory, for ServeIdle.
-const (
-	IdleGateway = "gateway"
-	IdleBare    = "bare"
-)
-
-// ServeIdle is the server's process of the measurement of memory: it serves
+// serveIdle is the server's process of the measurement of memory: it serves
 // connections of one side on a free loopback port, prints its URL, and for each
-// line that it reads the bytes of memory that it holds. It ends with in.
-func ServeIdle(side string, in io.Reader, out io.Writer) (err error) {
+// line that it reads the bytes of memory that it holds.
+func serveIdle(side string, in io.Reader, out io.Writer) (err error) {
 	var url string
 	switch side {
-	case IdleGateway:
+	case RoleGateway:
 		s, err := openShop(context.Background(), memory.New(), 1, func(*machine, terminal.Request) {})
 		if err != nil {
 			return err
 		}
 		defer s.close()
 		url = s.url
-	case IdleBare:
+	default:
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return err
@@ -48,8 +38,6 @@ func ServeIdle(side string, in io.Reader, out io.Writer) (err error) {
 		defer ln.Close()
 		go idleBare(ln)
 		url = "ws://" + ln.Addr().String() + "/pac?token=bench&api-version=v1&software-house-id=BENCH&installer-id=BENCH"
-	default:
-		return fmt.Errorf("no side %q", side)
 	}
 	if _, err := fmt.Fprintln(out, url); err != nil {
 		return err
@@ -135,7 +123,7 @@ func (b *bench) memory(ctx context.Context) (Group, error) {
 		for _, side := range []struct {
 			name string
 			to   *[]float64
-		}{{IdleGateway, &ours}, {IdleBare, &bare}} {
+		}{{RoleGateway, &ours}, {RoleBare, &bare}} {
 			cost, err := b.idle(ctx, side.name, n)
 			if err != nil {
 				return Group{}, fmt.Errorf("%s: %w", side.name, err)
@@ -156,12 +144,12 @@ func (b *bench) memory(ctx context.Context) (Group, error) {
 func (b *bench) idle(ctx context.Context, side string, n int) (cost float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	p, err := startIdle(b.Idle(ctx, side))
+	p, err := startAssistant(b.Assistant(ctx, side))
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	url, err := p.line()
+	url, err := p.hear()
 	if err != nil {
 		return 0, err
 	}
@@ -188,14 +176,14 @@ func (b *bench) idle(ctx context.Context, side string, n int) (cost float64, err
 	if err := open(first); err != nil {
 		return 0, err
 	}
-	before, err := p.held()
+	before, err := heldBy(p)
 	if err != nil {
 		return 0, err
 	}
 	if err := open(n); err != nil {
 		return 0, err
 	}
-	after, err := p.held()
+	after, err := heldBy(p)
 	if err != nil {
 		return 0, err
 	}
@@ -214,49 +202,14 @@ func settle(e *end) error {
 	return ws.WriteFrame(e.nc, ws.MaskFrame(ws.NewPongFrame([]byte("1"))))
 }
 
-// An idler is a process that runs ServeIdle.
-type idler struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Scanner
-}
-
-func startIdle(cmd *exec.Cmd) (*idler, error) {
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	cmd.Stderr = os.Stderr
-	cmd.WaitDelay = 10 * time.Second
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return &idler{cmd, in, bufio.NewScanner(out)}, nil
-}
-
-func (p *idler) line() (string, error) {
-	if !p.out.Scan() {
-		return "", errors.Join(errors.New("the server's process said nothing"), p.out.Err())
-	}
-	return strings.TrimSpace(p.out.Text()), nil
-}
-
-// held asks for the memory, in bytes.
-func (p *idler) held() (float64, error) {
-	if _, err := io.WriteString(p.in, "held\n"); err != nil {
+// heldBy asks a server's process for its memory, in bytes.
+func heldBy(p *assistant) (float64, error) {
+	if err := p.tell("held"); err != nil {
 		return 0, err
 	}
-	text, err := p.line()
+	text, err := p.hear()
 	if err != nil {
 		return 0, err
 	}
 	return strconv.ParseFloat(text, 64)
-}
-
-func (p *idler) stop() error {
-	return errors.Join(p.in.Close(), p.cmd.Wait())
 }

@@ -40,7 +40,7 @@ func (b *bench) sell(ctx context.Context, store journal.Store, n int) (r rate, e
 	if err != nil {
 		return rate{}, err
 	}
-	r, err = drive(ctx, s.url, b.atOnce(n), b.Window)
+	r, err = drive(ctx, s.url, b.atOnce(n), stretch{window: b.Window})
 	return r, errors.Join(err, s.close())
 }
 

@@ -22,7 +22,10 @@ type shop struct {
 	store    journal.Store
 	gw       *gateway.Gateway
 	machines []*machine
-	url      string
+	addr     string
+	url      string        // for tills
+	found    int           // open, when it began
+	plugged  chan struct{} // one for each terminal that dialled in
 
 	shut context.CancelFunc
 	wg   sync.WaitGroup
@@ -36,6 +39,9 @@ const (
 	firstTID = 10_000_001
 )
 
+// mostLinks are terminals that may have dialled in before anybody counts them.
+const mostLinks = 1024
+
 func tid(i int) txn.TID { return txn.TID(strconv.Itoa(firstTID + i)) }
 
 // unlimited are limits that are not what is measured.
@@ -43,24 +49,33 @@ func unlimited() gateway.Limits {
 	return gateway.Limits{MessagesPerSecond: 1e9, MessageBurst: 1e9, InFlight: 1e6, Connections: 1e6}
 }
 
+// settleIn makes the shop's site and key, unless they are there.
+func settleIn(ctx context.Context, r journal.Register) error {
+	if sites, err := r.Sites(ctx); err != nil || len(sites) > 0 {
+		return err
+	}
+	if err := gateway.AddSite(ctx, r, journal.Site{ID: siteID, Name: "Bench", TimeZone: "UTC"}); err != nil {
+		return err
+	}
+	_, _, err := gateway.AddKey(ctx, r, siteID, key, "for this run", nil)
+	return err
+}
+
 // openShop opens one with n terminals. The store is the shop's from here on.
 func openShop(ctx context.Context, store journal.Store, n int, perform func(*machine, terminal.Request)) (_ *shop, err error) {
-	s := &shop{store: store, shut: func() {}}
+	s := &shop{store: store, shut: func() {}, plugged: make(chan struct{}, mostLinks)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if err := gateway.AddSite(ctx, store, journal.Site{ID: siteID, Name: "Bench", TimeZone: "UTC"}); err != nil {
-		return nil, err
-	}
-	if _, _, err := gateway.AddKey(ctx, store, siteID, key, "for this run", nil); err != nil {
+	if err := settleIn(ctx, store); err != nil {
 		return nil, err
 	}
 	if s.gw, err = gateway.New(ctx, gateway.Config{Store: store, Limits: unlimited()}); err != nil {
 		return nil, err
 	}
-	if _, err := s.gw.Recover(ctx); err != nil {
+	if s.found, err = s.gw.Recover(ctx); err != nil {
 		return nil, err
 	}
 	for i := range n {
@@ -77,10 +92,11 @@ func openShop(ctx context.Context, store journal.Store, n int, perform func(*mac
 	if err != nil {
 		return nil, err
 	}
-	s.url = fmt.Sprintf("ws://%s/pac?token=%s&api-version=v1&software-house-id=BENCH&installer-id=BENCH", ln.Addr(), key)
+	s.addr = ln.Addr().String()
+	s.url = fmt.Sprintf("ws://%s/pac?token=%s&api-version=v1&software-house-id=BENCH&installer-id=BENCH", s.addr, key)
 	// The tills here answer no pings, and nothing here takes long enough to miss
 	// one.
-	d := door.New(door.Config{Gateway: s.gw, PingInterval: time.Hour, MaxConnections: 1e6})
+	d := door.New(door.Config{Gateway: s.gw, PingInterval: time.Hour, MaxConnections: 1e6, Terminals: s.dialIn})
 	open, shut := context.WithCancel(context.Background())
 	s.shut = shut
 	s.wg.Go(func() { s.err = d.Serve(open, ln) })
