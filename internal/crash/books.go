@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,9 +29,21 @@ type books struct {
 	open    []journal.Head // streams that somebody must still look at
 	faults  []string       // what the journal finds wrong with itself
 
+	keys    map[string]txn.RequestID // the transaction of each request key
+	twice   []string                 // request keys of more than one
 	tickets []ticket
 	booked  []booking
 	stuck   []string // terminals and tables that are not free in the end
+}
+
+// transactionOf finds what was asked for under a key. A key that looks as if it
+// held a card number is in the journal as its digest.
+func (b books) transactionOf(key string) txn.RequestID {
+	if id, ok := b.keys[key]; ok {
+		return id
+	}
+	sum := sha256.Sum256([]byte(key))
+	return b.keys["#"+hex.EncodeToString(sum[:])]
 }
 
 // A charge is what the acquirer did to a card, in the end.
@@ -49,16 +63,19 @@ type ticket struct {
 	TID    string
 	Type   string
 	Amount int64
+	Keys   []string // the request keys of its tries, where the till has any
 	Tries  []try
 }
 
-// A try is what a till was told about one request.
+// A try is what a till was told about one request. About a key it may be told
+// more than once.
 type try struct {
-	Word          word
-	Result        string // of a Payment
-	TransactionID string // of a Payment
-	Code          epos.Code
-	Asked         bool // by duplicate, not by the answer
+	Key           string    `json:"-"`
+	Word          word      `json:"word"`
+	Result        string    `json:"result,omitempty"`        // of a Payment
+	TransactionID string    `json:"transactionId,omitempty"` // of a Payment
+	Code          epos.Code `json:"code,omitempty"`
+	Asked         bool      `json:"asked,omitempty"` // by duplicate or status, not by the answer
 }
 
 // A word is what a till knows after a try.
@@ -68,16 +85,16 @@ const (
 	taken    word = "taken"
 	notTaken word = "not taken"
 	refused  word = "refused" // an error: no transaction ran
-	notRun   word = "not run" // the terminal's last transaction is an older one
+	notRun   word = "not run" // the terminal's last transaction is an older one, or the gateway says so of the key
 	unknown  word = "unknown" // TIMED_OUT, or no answer and nothing to be learned
 )
 
 // A booking is a payment at a table in the till's books.
 type booking struct {
-	Payment string
-	TID     string
-	Amount  int64
-	Times   int
+	Payment string `json:"payment"`
+	TID     string `json:"tid"`
+	Amount  int64  `json:"amount"`
+	Times   int    `json:"-"`
 }
 
 const acquirerFile = "acquirer.log"
@@ -151,6 +168,7 @@ func readBooks(ctx context.Context, dir, remotes string) (b books, err error) {
 	if err != nil {
 		return b, err
 	}
+	b.keys = map[string]txn.RequestID{}
 	for _, h := range heads {
 		if h.Open {
 			b.open = append(b.open, h)
@@ -178,6 +196,13 @@ func readBooks(ctx context.Context, dir, remotes string) (b books, err error) {
 			return b, err
 		}
 		b.txns = append(b.txns, t)
+		if h.RequestKey == "" {
+			continue
+		}
+		if _, ok := b.keys[h.RequestKey]; ok {
+			b.twice = append(b.twice, h.RequestKey)
+		}
+		b.keys[h.RequestKey] = t.ID
 	}
 	return b, nil
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/tillwire/tillwire/internal/faultproxy"
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/journal/sqlite"
 	"github.com/tillwire/tillwire/txn"
@@ -41,6 +44,18 @@ func TestCrash(t *testing.T) {
 	last := lines[len(lines)-1]
 	if !strings.HasPrefix(last, "crash: kills=10 charges=") || !strings.HasSuffix(last, " lost=0 doubled=0 stuck=0") {
 		t.Errorf("the last line is %q", last)
+	}
+	for _, pair := range pairs {
+		for _, f := range faultproxy.Faults() {
+			if !regexp.MustCompile(pair + `: ([a-z]+ \d+, )*` + string(f) + ` [1-9]`).MatchString(out.String()) {
+				t.Errorf("no %s between %s", f, pair)
+			}
+		}
+	}
+	for _, one := range []string{`[1-9]\d* kills of tills`, `stopped for a while [1-9]\d* times, at most`, `side, stopped for a while [1-9]\d* times\n`} {
+		if runtime.GOOS != "windows" && !regexp.MustCompile(one).MatchString(out.String()) {
+			t.Errorf("it does not say %s", one)
+		}
 	}
 	plantInFiles(t, filepath.Join(c.dir, "data"), filepath.Join(c.dir, "terminals"))
 }
@@ -196,8 +211,11 @@ func TestPlan(t *testing.T) {
 		t.Error("two seeds have one schedule")
 	}
 	planned := map[string]bool{}
-	outside := 0
+	outside, long := 0, 0
 	for _, b := range first {
+		if b.freeze == longFreeze {
+			long++
+		}
 		planned[b.point] = true
 		if b.point == "" {
 			outside++
@@ -207,6 +225,9 @@ func TestPlan(t *testing.T) {
 		if !planned[p] {
 			t.Errorf("%q is not planned", p)
 		}
+	}
+	if long != 1 {
+		t.Errorf("stopped for long %d times", long)
 	}
 	if outside != n/2 {
 		t.Errorf("%d kills from outside", outside)

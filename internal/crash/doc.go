@@ -4,7 +4,10 @@
 // acquirers' books against the journal and against what each till was told.
 //
 // Everything is real: processes, loopback sockets, files. Tills are programs
-// over package epos. Some card machines live in the gateway's process with their
+// over package epos. Most are processes of their own that are killed, too: they
+// write down each request's key before they send it, drop lines as they like, and
+// ask again after a restart. The till with the tables is one of these. A few
+// others keep to the plain contract. Some card machines live in the gateway's process with their
 // memory on disk, so that a kill takes their power, too; others are processes of
 // their own, linked to the gateway, so that one of the two knows what the other
 // must find out.
@@ -14,6 +17,12 @@
 // switch before and after each append, each send and each word between gateway
 // and terminal, and kills itself there: so each named point is hit, and no such
 // switch is in what is shipped. Card machines are killed in both ways, too.
+//
+// Between tills and gateway, the till with the tables and gateway, and card
+// machines and gateway lies a network of our own that cuts and resets
+// connections, delays what is said, swallows it for a while and leaves ghosts.
+// Gateways and card machines are also stopped for a while, and then go on as if
+// nothing had been.
 //
 // Beside that, copies of the journal are cut at random places, where it must
 // open at a whole earlier state or be refused by name; and where this user may

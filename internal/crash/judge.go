@@ -58,9 +58,10 @@ type named struct{ tid, id string }
 //
 //   - a charge that stands is in exactly one successful outcome of the journal,
 //     with its amount, and each successful outcome has its charge;
-//   - a ticket is charged at most once, whatever became of the gateway;
+//   - a ticket is charged at most once, whatever became of the gateway, and so is
+//     a request key;
 //   - what a till was told is true, or was "not known", which the journal has
-//     cleared up since or says it cannot;
+//     cleared up since or says it cannot, and which a till with keys has learned;
 //   - a payment at a table is booked once by the till;
 //   - in the end nothing waits: no terminal, no table, no record.
 func judge(b books) verdict {
@@ -159,27 +160,35 @@ func (v *verdict) ofCharges(b books) {
 // ofTickets holds what tills were told against the acquirer's books and the
 // journal.
 func (v *verdict) ofTickets(b books) {
-	type wish struct {
+	type wanted struct {
 		tid    string
 		amount int64
 	}
-	standing := map[wish]int{}
+	standing, charged := map[wanted]int{}, map[wanted]int{}
 	for _, c := range b.charges {
-		if !c.Reversed && c.Payment == "" {
-			standing[wish{c.TID, c.Amount}]++
+		if c.Payment != "" {
+			continue
+		}
+		charged[wanted{c.TID, c.Amount}]++
+		if !c.Reversed {
+			standing[wanted{c.TID, c.Amount}]++
 		}
 	}
-	results, timedOut := map[named]txn.Result{}, map[wish]bool{}
+	for _, key := range b.twice {
+		v.doubled("key %s is that of two transactions", key)
+	}
+	results, timedOut, txns := map[named]txn.Result{}, map[wanted]bool{}, map[txn.RequestID]txn.Transaction{}
 	for _, t := range b.txns {
+		txns[t.ID] = t
 		if o := t.Truth(); o != nil {
 			results[named{string(t.TID), string(o.TransactionID)}] = o.Result
 		}
 		if t.Told == txn.ToldTimedOut {
-			timedOut[wish{string(t.TID), int64(t.Request.Amount)}] = true
+			timedOut[wanted{string(t.TID), int64(t.Request.Amount)}] = true
 		}
 	}
 	for _, k := range b.tickets {
-		w := wish{k.TID, k.Amount}
+		w := wanted{k.TID, k.Amount}
 		if standing[w] > 1 {
 			v.doubled("ticket %+v is charged %d times", k, standing[w])
 		}
@@ -197,13 +206,60 @@ func (v *verdict) ofTickets(b books) {
 				v.lost("ticket %+v was told %s of %s, and the journal says %q", k, try.Result, try.TransactionID, got)
 			}
 		}
+		if len(k.Keys) > 0 {
+			v.ofKeys(b, k, txns)
+			open = open && tellsNothing(k.TID)
+		}
 		switch {
 		case took && standing[w] == 0:
 			v.lost("ticket %+v counts as paid, and no charge stands", k)
 		case !took && !open && standing[w] > 0:
 			v.lost("ticket %+v counts as not paid, and a charge stands", k)
 		}
+		if len(k.Keys) > 0 && charged[w] > len(k.Keys) {
+			v.doubled("ticket %+v with %d keys was charged %d times, reversed ones included", k, len(k.Keys), charged[w])
+		}
 	}
+}
+
+// ofKeys holds what a till believes of each key of a ticket against the journal.
+func (v *verdict) ofKeys(b books, k ticket, txns map[txn.RequestID]txn.Transaction) {
+	for _, key := range k.Keys {
+		t, known := txns[b.transactionOf(key)]
+		truth := t.Truth()
+		if known && string(t.TID) != k.TID || known && int64(t.Request.Amount) != k.Amount {
+			v.lost("key %s of ticket %+v is that of %+v", key, k, t.Request)
+		}
+		last := unknown
+		for _, try := range k.Tries {
+			if try.Key != key {
+				continue
+			}
+			last = try.Word
+			switch try.Word {
+			case taken, notTaken: // one that was cancelled in time never ran, and has no id
+				if got := idOf(truth); got != try.TransactionID || try.Word == taken && truth == nil {
+					v.lost("ticket %+v was told %s of key %s, and the journal has %+v", k, try.Result, key, truth)
+				}
+			case refused, notRun:
+				if truth != nil {
+					v.lost("ticket %+v was told that %s did not run, and it is %+v", k, key, truth)
+				}
+			case unknown:
+			}
+		}
+		if last == unknown && !tellsNothing(k.TID) {
+			v.stuck("the till of ticket %+v does not know what became of %s", k, key)
+		}
+	}
+}
+
+// idOf is the terminal's name for a transaction that it had, or is empty.
+func idOf(o *txn.Outcome) string {
+	if o == nil {
+		return ""
+	}
+	return string(o.TransactionID)
 }
 
 // ofTables holds the till's bookings against the acquirer's books.

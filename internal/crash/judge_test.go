@@ -10,7 +10,8 @@ import (
 )
 
 // goodBooks have one of each: a sale, one that was declined, one that was paid
-// back, one that nobody can tell about, a late one, and a payment at a table.
+// back, one that nobody can tell about, a late one, likewise of tills with keys,
+// and a payment at a table.
 func goodBooks() books {
 	ended := func(tid txn.TID, id txn.TransactionID, amount int64, r txn.Result) txn.Transaction {
 		return txn.Transaction{
@@ -20,15 +21,24 @@ func goodBooks() books {
 	}
 	late := ended("A", "5", 1005, txn.Successful)
 	late.Told = txn.ToldTimedOut
+	keyedLate := ended("K", "9", 2003, txn.Successful)
+	keyedLate.Told = txn.ToldTimedOut
 	return books{
+		keys: map[string]txn.RequestID{"k6": "r6", "k7": "r7", "k8": "r8", "k9": "r9", "k10": "r10"},
 		charges: []charge{
 			{TID: "A", TransactionID: "1", Type: "SALE", Amount: 1001},
 			{TID: "A", TransactionID: "3", Type: "SALE", Amount: 1003, Reversed: true},
 			{TID: "A", TransactionID: "5", Type: "SALE", Amount: 1005},
+			{TID: "K", TransactionID: "7", Type: "SALE", Amount: 2001},
+			{TID: "K", TransactionID: "9", Type: "SALE", Amount: 2003},
 			{TID: "T", TransactionID: "1", Payment: "p1", Type: "SALE", Amount: 500},
 		},
 		txns: []txn.Transaction{
 			ended("A", "1", 1001, txn.Successful), ended("A", "2", 1002, txn.Declined), ended("A", "3", 1003, txn.Void), late,
+			ended("K", "6", 2001, txn.Declined), ended("K", "7", 2001, txn.Successful),
+			{ID: "r8", TID: "K", State: txn.Finished, NotRun: txn.Withdrawn, Told: txn.ToldResult, Request: txn.Request{Type: txn.Sale, Amount: 2002}},
+			keyedLate,
+			{ID: "r10", TID: "K", State: txn.Finished, NotRun: txn.Fenced, Told: txn.ToldTimedOut, Request: txn.Request{Type: txn.Sale, Amount: 2004}},
 			{ID: "r4", TID: txn.TID(mute), State: txn.Unresolved, Told: txn.ToldTimedOut, Request: txn.Request{Amount: 1004}},
 		},
 		visits: []table.Visit{{ID: "v1", TID: "T", Payments: []table.Payment{
@@ -45,6 +55,16 @@ func goodBooks() books {
 			{Till: "a", TID: "A", Amount: 1003, Tries: []try{{Word: notTaken, Result: "VOID", TransactionID: "3"}}},
 			{Till: "a", TID: mute, Amount: 1004, Tries: []try{{Word: unknown, Result: "TIMED_OUT"}}},
 			{Till: "a", TID: "A", Amount: 1005, Tries: []try{{Word: taken, Result: "SUCCESSFUL", TransactionID: "5", Asked: true}}},
+			{Till: "k", TID: "K", Amount: 2001, Keys: []string{"k6", "k7"}, Tries: []try{
+				{Key: "k6", Word: notTaken, Result: "DECLINED", TransactionID: "6"}, {Key: "k7", Word: taken, Result: "SUCCESSFUL", TransactionID: "7", Asked: true},
+			}},
+			{Till: "k", TID: "K", Amount: 2002, Keys: []string{"k8"}, Tries: []try{{Key: "k8", Word: notTaken, Result: "CANCELLED"}}},
+			{Till: "k", TID: "K", Amount: 2003, Keys: []string{"k9"}, Tries: []try{
+				{Key: "k9", Word: unknown, Result: "TIMED_OUT"}, {Key: "k9", Word: taken, Result: "SUCCESSFUL", TransactionID: "9"},
+			}},
+			{Till: "k", TID: "K", Amount: 2004, Keys: []string{"k10"}, Tries: []try{{Key: "k10", Word: unknown, Asked: true}, {Key: "k10", Word: notRun, Asked: true}}},
+			{Till: "k", TID: "K", Amount: 2005, Keys: []string{"k11"}, Tries: []try{{Key: "k11", Word: refused}}},
+			{Till: "k", TID: mute, Amount: 2006, Keys: []string{"k12"}, Tries: []try{{Key: "k12", Word: unknown, Asked: true}}},
 			{Till: "a", TID: "A", Amount: 1006, Tries: []try{{Word: notRun, TransactionID: "5", Asked: true}}},
 		},
 		booked: []booking{{Payment: "p1", TID: "T", Amount: 500, Times: 1}},
@@ -85,11 +105,31 @@ func TestReferee(t *testing.T) {
 			b.tickets[0].Tries[1] = try{Word: notTaken, Result: "DECLINED", TransactionID: "1"}
 		}, verdict{Lost: 2}, "counts as not paid"},
 		{"told refused, and charged", func(b *books) { b.tickets[0].Tries = b.tickets[0].Tries[:1] }, verdict{Lost: 1}, "counts as not paid"},
-		{"told that it did not run, and charged", func(b *books) { b.tickets[5].Amount = 1001 }, verdict{Lost: 1}, "counts as not paid"},
+		{"told that it did not run, and charged", func(b *books) { b.tickets[11].Amount = 1001 }, verdict{Lost: 1}, "counts as not paid"},
 		{"told paid, and not charged", func(b *books) {
 			b.tickets[1].Tries[0] = try{Word: taken, Result: "SUCCESSFUL", TransactionID: "2"}
 		}, verdict{Lost: 2}, "counts as paid"},
-		{"told TIMED_OUT without a record", func(b *books) { b.txns = b.txns[:4] }, verdict{Lost: 1}, "no record says so"},
+		{"told TIMED_OUT without a record", func(b *books) { b.txns[9].Told = txn.ToldNothing }, verdict{Lost: 1, Stuck: 1}, "no record says so"},
+		{"a key that was charged twice", func(b *books) {
+			b.charges = append(b.charges, charge{TID: "K", TransactionID: "10", Type: "SALE", Amount: 2003, Reversed: true})
+		}, verdict{Doubled: 1}, "with 1 keys was charged 2 times"},
+		{"a key of two transactions", func(b *books) { b.twice = []string{"k6"} }, verdict{Doubled: 1}, "key k6 is that of two"},
+		{"a key that is another's", func(b *books) { b.keys["k9"] = "r7" }, verdict{Lost: 2}, "key k9 of ticket"},
+		{"a key told declined, and charged", func(b *books) {
+			b.tickets[7].Tries[1] = try{Key: "k9", Word: notTaken, Result: "DECLINED", TransactionID: "9"}
+		}, verdict{Lost: 2}, "counts as not paid"},
+		{"a key told paid, of which the journal has nothing", func(b *books) { delete(b.keys, "k9") }, verdict{Lost: 1}, "was told SUCCESSFUL of key k9"},
+		{"a key told not to have run, and charged", func(b *books) {
+			b.tickets[7].Tries[1] = try{Key: "k9", Word: notRun, Asked: true}
+		}, verdict{Lost: 2}, "was told that k9 did not run"},
+		{"a key told refused, and charged", func(b *books) {
+			b.tickets[7].Tries = []try{{Key: "k9", Word: refused}}
+		}, verdict{Lost: 2}, "was told that k9 did not run"},
+		{"a key told TIMED_OUT without a record", func(b *books) {
+			b.txns[7].Told = txn.ToldResult
+		}, verdict{Lost: 1}, "no record says so"},
+		{"a key of which the till never learns", func(b *books) { b.tickets[7].Tries = b.tickets[7].Tries[:1] }, verdict{Lost: 1, Stuck: 1}, "does not know what became of k9"},
+		{"a key of which the till was told nothing", func(b *books) { b.tickets[9].Tries = nil }, verdict{Stuck: 1}, "does not know what became of k11"},
 		{"two words on one request", func(b *books) { b.txns[1].Conflict = b.txns[0].Outcome }, verdict{Lost: 1}, "two words"},
 		{"an orphan", func(b *books) { b.orphans = []journal.Stream{"o"} }, verdict{Lost: 1}, "orphan o"},
 		{"a journal that is not whole", func(b *books) { b.faults = []string{"entry 6 is missing"} }, verdict{Lost: 1}, "entry 6"},

@@ -33,6 +33,8 @@ type machineBlow struct {
 	speed string
 	wait  time.Duration // until the kill
 	away  time.Duration // until the next life
+
+	freeze time.Duration // SIGSTOP before that
 }
 
 // machinePoints are those on a card machine's side, with a waiter at it or with
@@ -65,6 +67,12 @@ func planMachines(kills int, rng *rand.Rand) [][]machineBlow {
 			b.point, b.nth, b.ours = all[rng.IntN(len(all))], 1+rng.IntN(3), true
 			b.wait += time.Second // it may never come there
 		}
+		if i%freezeEvery == freezeAt/2 {
+			b.point, b.wait, b.freeze = "", 200*time.Millisecond+time.Duration(rng.IntN(800))*time.Millisecond, shortFreeze
+			if i%(16*freezeEvery) == freezeEvery+freezeAt/2 {
+				b.freeze = longFreeze
+			}
+		}
 		blows[r] = append(blows[r], b)
 	}
 	return blows
@@ -86,26 +94,27 @@ type stable struct {
 	goHome  context.CancelFunc
 	mu      sync.Mutex
 	kills   int
+	freezes int
 	points  map[string]bool
 	failure error
 }
 
 // openStable starts the remotes, each with its blows.
-func openStable(ctx context.Context, h house, dir string, keys map[string]string, seed uint64, blows [][]machineBlow) (*stable, error) {
+func openStable(ctx context.Context, h house, dir, link string, keys map[string]string, seed uint64, blows [][]machineBlow) (*stable, error) {
 	in, end, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	s := &stable{
 		dir: dir, tillwire: h.tillwire, self: h.self, log: h.log, seed: seed,
-		url:     func(tid string) string { return "ws://" + h.addr + "/terminal?token=" + keys[tid] },
+		url:     func(tid string) string { return link + "?token=" + keys[tid] },
 		waiting: in, quiet: sync.OnceFunc(func() { end.Close() }), points: map[string]bool{},
 	}
 	s.ctx, s.goHome = context.WithCancel(ctx)
 	for i, r := range remotes {
 		longest := time.Minute
 		for _, b := range blows[i] {
-			longest += 2 * (b.wait + b.away)
+			longest += 2 * (2*b.wait + b.freeze + b.away)
 		}
 		s.limit = max(s.limit, longest)
 		s.beaten.Add(1)
@@ -172,6 +181,18 @@ func (s *stable) keep(r remote, blows []machineBlow) {
 		if err != nil {
 			s.fail(err)
 			return
+		}
+		if b.freeze > 0 {
+			p.within(s.ctx, never, b.wait)
+			frozen, err := p.freeze(s.ctx, b.freeze)
+			if err != nil {
+				s.fail(err)
+			}
+			if frozen > 0 {
+				s.mu.Lock()
+				s.freezes++
+				s.mu.Unlock()
+			}
 		}
 		p.within(s.ctx, never, b.wait)
 		if s.ctx.Err() != nil {

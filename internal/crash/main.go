@@ -30,6 +30,10 @@ func main() {
 			run, args = houseMain, args[1:]
 		case "machine":
 			run, args = machineMain, args[1:]
+		case "till":
+			run, args = tillMain, args[1:]
+		case "tables":
+			run, args = tablesMain, args[1:]
 		}
 	}
 	if err := run(args); err != nil {
@@ -71,6 +75,40 @@ func machineMain(args []string) error {
 		return err
 	}
 	return keepMachine(c, os.Stdin, os.Stdout, os.Stderr)
+}
+
+// tillMain is a till with keys, for the processes of a run.
+func tillMain(args []string) error {
+	f := flag.NewFlagSet("crash till", flag.ExitOnError)
+	c := keyedConfig{}
+	f.StringVar(&c.url, "url", "", "address of the gateway")
+	f.StringVar(&c.book, "book", "", "its diary")
+	f.Func("tids", "the terminals it works at", func(text string) error { c.tids = strings.Split(text, ","); return nil })
+	f.Int64Var(&c.base, "base", 0, "its amounts are above this one")
+	f.Uint64Var(&c.seed, "seed", 1, "what it does")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	ctx, ignore := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer ignore()
+	return keepTill(ctx, c, os.Stdin, os.Stdout)
+}
+
+// tablesMain is the till with the tables, for the processes of a run.
+func tablesMain(args []string) error {
+	f := flag.NewFlagSet("crash tables", flag.ExitOnError)
+	url := f.String("url", "", "address of the gateway")
+	book := f.String("book", "", "its diary")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	ctx, ignore := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer ignore()
+	r, err := newRestaurant(*url, *book)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.serve(ctx), r.pages.close())
 }
 
 func speedInto(to *float64) func(string) error {
@@ -131,13 +169,15 @@ func tell(ctx context.Context, c config) error {
 		return err
 	}
 	v := judge(b)
-	fmt.Fprintf(c.out, "crash: %d of %d named points hit, %d kills there and %d before the gateway was ready, stopped for a while %d times\n",
-		len(done.points), len(points()), done.atPoints, done.early, done.freezes)
+	fmt.Fprintf(c.out, "crash: %d of %d named points hit, %d kills there and %d before the gateway was ready, stopped for a while %d times, at most %v\n",
+		len(done.points), len(points()), done.atPoints, done.early, done.freezes, done.longest)
 	if len(done.missed) > 0 {
 		sort.Strings(done.missed)
 		fmt.Fprintf(c.out, "crash: killed from outside, for they were not passed in time: %s\n", strings.Join(slices.Compact(done.missed), ", "))
 	}
-	fmt.Fprintf(c.out, "crash: %d kills of terminals in processes of their own, at %d points on their side\n", done.farKills, len(done.farPoints))
+	fmt.Fprintf(c.out, "crash: %d kills of terminals in processes of their own, at %d points on their side, stopped for a while %d times\n", done.farKills, len(done.farPoints), done.farFreezes)
+	fmt.Fprintf(c.out, "crash: %d kills of tills in processes of their own\n", done.crewKills)
+	fmt.Fprintf(c.out, "crash: network: %s\n", done.weather)
 	fmt.Fprintf(c.out, "crash: %d charges were made at tables, %d outcomes came after TIMED_OUT was told, %d requests nobody can tell about\n", v.AtTables, v.Late, v.Unresolved)
 	t, err := tear(ctx, filepath.Join(c.dir, killedFolder), filepath.Join(c.dir, "torn"), rand.New(rand.NewPCG(c.seed, 6)), min(10+c.kills/10, 40))
 	if err != nil {

@@ -150,3 +150,16 @@ func (p *process) last() string {
 	}
 	return string(b[max(0, len(b)-3000):])
 }
+
+// freeze stops the process for so long where it stands, and returns for how
+// long: not at all where there is no such thing, or when it was gone.
+func (p *process) freeze(ctx context.Context, d time.Duration) (time.Duration, error) {
+	if freeze(p.cmd.Process) != nil {
+		return 0, nil
+	}
+	p.within(ctx, make(chan struct{}), d)
+	if p.gone() {
+		return 0, nil
+	}
+	return d, thaw(p.cmd.Process)
+}

@@ -32,14 +32,16 @@ var limits = map[string]time.Duration{
 	"patAnswer": 2 * time.Second, "lostTerminal": time.Second, "terminalAccepts": 2 * time.Second, "ping": time.Second,
 }
 
-// The terminals. Each of the first has a till of its own, the next are shared,
-// one of them falls mute and never knows why, the last are the waiters'.
+// The terminals. Each of the first has a till of its own by the plain contract,
+// each of the next one with keys in a process of its own; then come those that
+// are shared, and the waiters'. One falls mute and never knows why.
 var (
-	owned    = []string{"VCMDEMOSIP0", "VCMDEMOSCD0", "VCMDEMOSIS0", "VCMDEMOVIS0", "VCMDEMODIP0", "VCMDEMOSSS0"}
+	plain    = []string{"VCMDEMOSIP0", "VCMDEMOVIS0", "VCMDEMODIP0"}
+	keyed    = []string{"VCMDEMOSCD0", "VCMDEMOSIS0", "VCMDEMOSSS0"}
 	shared   = []string{"VCMDEMOSKN0", "VCMDEMOSID0"}
 	mute     = "VCMDEMOTIP0"
 	served   = []string{"VCMDEMOSCN0", "VCMDEMOSIN0"}
-	machines = slices.Concat(owned, shared, served, []string{mute})
+	machines = slices.Concat(plain, keyed, shared, served, []string{mute})
 )
 
 // A config says what is done.
@@ -62,6 +64,16 @@ type blow struct {
 	freeze time.Duration // SIGSTOP in between
 }
 
+// Some lives of gateways and terminals are stopped in between: for longer than a
+// transaction may take and than two missed pings, and in long runs for so long
+// that everybody has given them up.
+const (
+	freezeEvery = 16
+	freezeAt    = 4 // even, for a kill from outside
+	shortFreeze = 2500 * time.Millisecond
+	longFreeze  = 30 * time.Second
+)
+
 // plan makes the blows: the same for the same seed.
 func plan(kills int, rng *rand.Rand) []blow {
 	all := points()
@@ -77,16 +89,16 @@ func plan(kills int, rng *rand.Rand) []blow {
 				b.nth += rng.IntN(4)
 			}
 			b.wait = 2 * time.Second // it may never come there
+		case i%freezeEvery == freezeAt:
+			b.freeze = shortFreeze
+			if i%(32*freezeEvery) == 2*freezeEvery+freezeAt { // where there are many
+				b.freeze = longFreeze
+			}
+			b.wait = 20*time.Millisecond + time.Duration(rng.IntN(900))*time.Millisecond
 		case rng.IntN(4) == 0:
 			b.early, b.wait = true, time.Duration(rng.IntN(250))*time.Millisecond
 		default:
 			b.wait = 20*time.Millisecond + time.Duration(rng.IntN(900))*time.Millisecond
-		}
-		if i%16 == 4 && !b.early {
-			b.freeze = 2500 * time.Millisecond // longer than a transaction may take, and than two missed pings
-			if i%512 == 500 {
-				b.freeze = 30 * time.Second
-			}
 		}
 		blows = append(blows, b)
 	}
@@ -129,9 +141,13 @@ func freeAddress() (string, error) {
 // A shop is the run's house and the people in it.
 type shop struct {
 	house
-	crowd *crowd
-	rest  *restaurant
-	far   *stable // nil where there are no remote terminals
+	crowd  *crowd
+	tables string // the diary of the till with the tables
+	// What only a whole run has: terminals and tills in processes of their own,
+	// and a bad network between them and the gateway.
+	far     *stable
+	crew    *crew
+	weather *weather
 
 	goHome context.CancelFunc // for all
 	leave  context.CancelFunc // for waiters
@@ -147,22 +163,17 @@ func faceURL(addr, face string) string {
 func open(ctx context.Context, h house, tids []string, rng *rand.Rand) *shop {
 	ctx, home := context.WithCancel(ctx)
 	walking, leave := context.WithCancel(ctx)
-	s := &shop{
-		house: h, goHome: home, leave: leave,
-		crowd: &crowd{pac: faceURL(h.addr, "pac"), ctx: ctx},
-		rest:  newRestaurant(faceURL(h.addr, "pat")),
-	}
+	s := &shop{house: h, goHome: home, leave: leave, crowd: &crowd{pac: faceURL(h.addr, "pac"), ctx: ctx}}
 	s.crowd.amount.Store(1000)
 	dice := func() *rand.Rand { return rand.New(rand.NewPCG(rng.Uint64(), rng.Uint64())) }
 	for _, tid := range tids {
 		t := &till{crowd: s.crowd, name: "owner of " + tid, tids: []string{tid}, rng: dice(), held: map[string]string{}}
 		s.tills.Go(t.work)
 	}
-	for i := range 3 {
+	for i := range 2 {
 		t := &till{crowd: s.crowd, name: fmt.Sprintf("guest %d", i+1), tids: shared, shares: true, rng: dice(), held: map[string]string{}}
 		s.tills.Go(t.work)
 	}
-	s.others.Go(func() { s.rest.serve(ctx) })
 	for _, tid := range served {
 		w := &waiter{base: "http://" + h.addr, tid: tid, rng: dice()}
 		s.others.Go(func() { w.work(walking) })
@@ -175,10 +186,20 @@ type tally struct {
 	kills, early, atPoints int
 	points                 map[string]bool
 	missed                 []string
-	freezes                int
+	freezes                int // of the gateway
+	longest                time.Duration
 
-	farKills  int // of remote terminals
-	farPoints map[string]bool
+	farKills   int // of remote terminals
+	farPoints  map[string]bool
+	farFreezes int
+	crewKills  int    // of tills
+	weather    string // what the network did
+}
+
+func (t *tally) freeze(d time.Duration) {
+	if d > 0 {
+		t.freezes, t.longest = t.freezes+1, max(t.longest, d)
+	}
 }
 
 // killedFolder has a copy of the journal as a kill left it.
@@ -200,25 +221,30 @@ func run(ctx context.Context, c config) (tally, books, error) {
 	if err != nil {
 		return done, books{}, err
 	}
-	tids := slices.Clone(owned)
-	for _, r := range remotes {
-		if !r.waits {
-			tids = append(tids, r.tid)
-		}
-	}
-	s := open(ctx, h, tids, rng)
+	s := open(ctx, h, plain, rng)
 	defer s.others.Wait()
 	defer s.tills.Wait()
 	defer s.goHome()
-	if s.far, err = openStable(ctx, h, filepath.Join(c.dir, "terminals"), keys, c.seed, farBlows); err != nil {
+	if s.weather, err = bad(ctx, addr, c.seed); err != nil {
+		return done, books{}, err
+	}
+	defer s.weather.close() //nolint:errcheck // nobody listens any more
+	link := s.weather.url("terminals", "ws://"+addr+"/terminal")
+	if s.far, err = openStable(ctx, h, filepath.Join(c.dir, "terminals"), link, keys, c.seed, farBlows); err != nil {
 		return done, books{}, err
 	}
 	defer s.far.close()
+	pac, pat := s.weather.url("PAC", faceURL(addr, "pac")), s.weather.url("PAT", faceURL(addr, "pat"))
+	if s.crew, err = openCrew(ctx, h, filepath.Join(c.dir, "tills"), pac, pat, c.seed); err != nil {
+		return done, books{}, err
+	}
+	defer s.crew.close()
+	s.tables = s.crew.book(member{name: "tables"})
 	for i, b := range blows {
 		if err := s.strike(ctx, c.seed, b, &done); err != nil {
 			return done, books{}, fmt.Errorf("life %d, %+v: %w", i+1, b, err)
 		}
-		if err := s.far.failed(); err != nil {
+		if err := errors.Join(s.far.failed(), s.crew.failed()); err != nil {
 			return done, books{}, err
 		}
 		if i == min(len(blows), 10)-1 { // to be cut; a long one takes long to read
@@ -231,7 +257,8 @@ func run(ctx context.Context, c config) (tally, books, error) {
 		}
 	}
 	b, err := s.shut(ctx, c.seed)
-	done.farKills, done.farPoints = s.far.kills, s.far.points
+	done.farKills, done.farPoints, done.farFreezes = s.far.kills, s.far.points, s.far.freezes
+	done.crewKills, done.weather = s.crew.kills, s.weather.String()
 	return done, b, err
 }
 
@@ -249,12 +276,12 @@ func (s *shop) strike(ctx context.Context, seed uint64, b blow, done *tally) err
 		if !p.within(ctx, p.ready, 20*time.Second) && b.point == "" {
 			return fmt.Errorf("the gateway does not start: %s", p.last())
 		}
-		if b.freeze > 0 && freeze(p.cmd.Process) == nil {
-			done.freezes++
-			p.within(ctx, never, b.freeze)
-			if err := thaw(p.cmd.Process); err != nil {
+		if b.freeze > 0 {
+			frozen, err := p.freeze(ctx, b.freeze)
+			if err != nil {
 				return err
 			}
+			done.freeze(frozen)
 		}
 		p.within(ctx, never, b.wait)
 	}
@@ -299,6 +326,11 @@ func (s *shop) shut(ctx context.Context, seed uint64) (books, error) {
 			return books{}, err
 		}
 		s.far.quiet()
+		s.weather.dealt.Wait()
+		s.weather.calm()
+		s.weather.work.Wait()
+		p.within(ctx, make(chan struct{}), time.Second) // what was held back arrives
+		s.crew.quiet()
 	}
 	s.crowd.close()
 	s.leave()
@@ -312,7 +344,8 @@ func (s *shop) shut(ctx context.Context, seed uint64) (books, error) {
 	remotes := ""
 	if s.far != nil {
 		s.far.close()
-		if err := s.far.failed(); err != nil {
+		s.crew.close()
+		if err := errors.Join(s.far.failed(), s.crew.failed()); err != nil {
 			return books{}, err
 		}
 		remotes = s.far.dir
@@ -322,18 +355,30 @@ func (s *shop) shut(ctx context.Context, seed uint64) (books, error) {
 		return b, err
 	}
 	b.tickets = s.crowd.written()
+	if s.crew != nil {
+		more, err := readTickets(s.crew.dir)
+		if err != nil {
+			return b, err
+		}
+		b.tickets = append(b.tickets, more...)
+	}
 	var held []string
-	var failed []error
-	b.booked, held, failed = s.rest.close()
+	b.booked, held, err = readRestaurant(s.tables)
 	b.stuck = append(stuck, held...)
-	return b, errors.Join(failed...)
+	return b, err
 }
 
 // settle waits until tills know what they can, terminals are free and tables
 // unlocked. It returns what is not.
 func (s *shop) settle(ctx context.Context, p *process) []string {
 	resting := make(chan struct{})
-	go func() { s.tills.Wait(); close(resting) }()
+	go func() {
+		s.tills.Wait()
+		if s.crew != nil {
+			s.crew.finished.Wait()
+		}
+		close(resting)
+	}()
 	var stuck []string
 	if !p.within(ctx, resting, restLimit) {
 		stuck = append(stuck, "a till still waits for an answer")
@@ -368,8 +413,8 @@ func (s *shop) waiting(ctx context.Context) (all []string) {
 			all = append(all, fmt.Sprintf("terminal %s is %s, %v", tid, d.Status, err))
 		}
 	}
-	if s.rest.waits() {
-		all = append(all, "tables are held")
+	if _, held, err := readRestaurant(s.tables); err != nil || len(held) > 0 {
+		all = append(all, fmt.Sprint("tables are held, ", err))
 	}
 	store, err := sqlite.Open(s.dir, sqlite.Options{ReadOnly: true})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/tillwire/tillwire/epos"
@@ -42,10 +43,18 @@ func starve(ctx context.Context, c config) (books, error) {
 	if err := os.Symlink(elsewhere, filepath.Join(h.dir, "sim")); err != nil {
 		return books{}, err
 	}
-	s := open(ctx, h, owned, rng)
+	s := open(ctx, h, slices.Concat(plain, keyed), rng)
 	defer s.others.Wait()
 	defer s.tills.Wait()
 	defer s.goHome()
+	s.tables = filepath.Join(c.dir, "small-tables")
+	rest, err := newRestaurant(faceURL(addr, "pat"), s.tables)
+	if err != nil {
+		return books{}, err
+	}
+	defer rest.pages.close() //nolint:errcheck // it is on disk
+	served := make(chan error, 1)
+	s.others.Go(func() { served <- rest.serve(s.crowd.ctx) })
 
 	p, err := s.start("max", c.seed, "", 0)
 	if err != nil {
@@ -80,7 +89,8 @@ func starve(ctx context.Context, c config) (books, error) {
 		return books{}, err
 	}
 	again.kill()
-	return s.shut(ctx, c.seed)
+	b, err := s.shut(ctx, c.seed)
+	return b, errors.Join(err, <-served)
 }
 
 // tickets is how many there are.

@@ -21,15 +21,24 @@ import (
 	"github.com/tillwire/tillwire/terminal/sim"
 )
 
-// A restaurant is the till that keeps tables, and what it booked.
+// A restaurant is the till that keeps tables. It may be killed: what it books
+// and which tables it has locked is in a diary.
 type restaurant struct {
-	url      string
-	payments epos.MemoryStore
+	url   string
+	pages *diary[page]
 
 	mu     sync.Mutex
 	tables map[epos.TableID]*place
-	booked map[epos.PaymentID]*booking
-	errors []error // that a till should never see
+	booked map[epos.PaymentID]bool
+}
+
+// A page of the diary: a table was given to a terminal or taken back, or
+// payments were booked.
+type page struct {
+	Table  epos.TableID `json:"table"`
+	Holder *epos.TID    `json:"holder,omitempty"` // from now on; empty is nobody
+	Due    int64        `json:"due"`              // from now on
+	Paid   []booking    `json:"paid,omitempty"`
 }
 
 // places is how many tables there are.
@@ -41,38 +50,64 @@ type place struct {
 	holder epos.TID
 }
 
-func newRestaurant(url string) *restaurant {
-	r := &restaurant{url: url, tables: map[epos.TableID]*place{}, booked: map[epos.PaymentID]*booking{}}
-	for i := range places {
-		r.tables[epos.TableID(strconv.Itoa(i+1))] = &place{due: int64(1000 * (i + 1))}
+func newRestaurant(url, path string) (*restaurant, error) {
+	pages, past, err := openDiary[page](path)
+	if err != nil {
+		return nil, err
 	}
-	return r
+	r := &restaurant{url: url, pages: pages, booked: map[epos.PaymentID]bool{}}
+	r.tables = placesAfter(past)
+	for _, p := range past {
+		for _, k := range p.Paid {
+			r.booked[epos.PaymentID(k.Payment)] = true
+		}
+	}
+	return r, nil
+}
+
+// placesAfter is how the tables are after what the diary says.
+func placesAfter(past []page) map[epos.TableID]*place {
+	tables := map[epos.TableID]*place{}
+	for i := range places {
+		tables[epos.TableID(strconv.Itoa(i+1))] = &place{due: int64(1000 * (i + 1))}
+	}
+	for _, p := range past {
+		t := tables[p.Table]
+		if t == nil {
+			continue // paid at a table that nobody knows
+		}
+		t.due = p.Due
+		if p.Holder != nil {
+			t.holder = *p.Holder
+		}
+	}
+	return tables
 }
 
 // serve keeps the till connected until ctx ends. A till that lost its line
 // often waits long before it dials anew; this one has no time for that.
-func (r *restaurant) serve(ctx context.Context) {
+func (r *restaurant) serve(ctx context.Context) error {
 	for ctx.Err() == nil {
 		one, again := context.WithCancel(ctx)
 		err := epos.Tables{
-			Options: epos.Options{URL: r.url}, Handler: r, Payments: &r.payments,
+			Options: epos.Options{URL: r.url}, Handler: r, Payments: r,
 			Connection: func(s epos.ConnectionState) {
 				if !s.Up {
 					again()
 				}
 			},
 		}.Run(one)
-		if one.Err() == nil {
-			r.mu.Lock()
-			r.errors = append(r.errors, err)
-			r.mu.Unlock()
-		}
+		unasked := one.Err() == nil
 		again()
+		if unasked {
+			return fmt.Errorf("the till with the tables: %w", err)
+		}
 		select {
 		case <-time.After(redialPause):
 		case <-ctx.Done():
 		}
 	}
+	return nil
 }
 
 // ListTables is part of epos.TableHandler, as are those below.
@@ -97,6 +132,9 @@ func (r *restaurant) LockTable(_ context.Context, q epos.TableRequest) (epos.Tab
 	if p == nil || p.holder != "" {
 		return epos.TableLock{}, nil
 	}
+	if err := r.pages.write(page{Table: q.TableID, Holder: &q.TID, Due: p.due}); err != nil {
+		return epos.TableLock{}, err
+	}
 	p.holder = q.TID
 	return epos.TableLock{Granted: true, Amount: money.Amount{Minor: money.Minor(p.due), Currency: money.GBP}}, nil
 }
@@ -109,10 +147,14 @@ func (r *restaurant) UnlockTable(_ context.Context, q epos.TableRequest) error {
 	if p == nil || p.holder != q.TID {
 		return nil
 	}
-	p.holder = ""
-	if p.due <= 0 {
-		p.due = 500 + rand.Int64N(5000)
+	due, nobody := p.due, epos.TID("")
+	if due <= 0 {
+		due = 500 + rand.Int64N(5000)
 	}
+	if err := r.pages.write(page{Table: q.TableID, Holder: &nobody, Due: due}); err != nil {
+		return err
+	}
+	p.holder, p.due = nobody, due
 	return nil
 }
 
@@ -121,20 +163,39 @@ func (r *restaurant) Bill(_ context.Context, q epos.TableRequest) ([]receipt.Lin
 	return []receipt.Line{{Type: receipt.Text, Value: "TABLE " + string(q.TableID)}}, nil
 }
 
+// Once is part of epos.PaymentStore: what is booked is in the diary, and so both
+// are one.
+func (r *restaurant) Once(ctx context.Context, ids []epos.PaymentID, book func(context.Context, []epos.PaymentID) error) error {
+	r.mu.Lock()
+	fresh := slices.DeleteFunc(slices.Clone(ids), func(id epos.PaymentID) bool { return r.booked[id] })
+	r.mu.Unlock()
+	if len(fresh) == 0 {
+		return nil
+	}
+	return book(ctx, fresh)
+}
+
 // Paid books payments.
 func (r *restaurant) Paid(_ context.Context, q epos.TablePayments) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, p := range q.Payments {
-		k := r.booked[p.ID]
-		if k == nil {
-			k = &booking{Payment: string(p.ID), TID: string(q.TID), Amount: int64(p.AmountTotal())}
-			r.booked[p.ID] = k
-		}
-		k.Times++
-		if t := r.tables[q.TableID]; t != nil {
-			t.due -= int64(p.AmountPaid)
-		}
+	p := page{Table: q.TableID}
+	t := r.tables[q.TableID]
+	if t != nil {
+		p.Due = t.due
+	}
+	for _, one := range q.Payments {
+		p.Paid = append(p.Paid, booking{Payment: string(one.ID), TID: string(q.TID), Amount: int64(one.AmountTotal())})
+		p.Due -= int64(one.AmountPaid)
+	}
+	if err := r.pages.write(p); err != nil {
+		return err
+	}
+	for _, one := range q.Payments {
+		r.booked[one.ID] = true
+	}
+	if t != nil {
+		t.due = p.Due
 	}
 	return nil
 }
@@ -142,25 +203,27 @@ func (r *restaurant) Paid(_ context.Context, q epos.TablePayments) error {
 // TableReport keeps nothing: reports are not money.
 func (r *restaurant) TableReport(context.Context, epos.Report) error { return nil }
 
-// close returns what was booked and which tables are still held.
-func (r *restaurant) close() (booked []booking, held []string, failed []error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, k := range r.booked {
-		booked = append(booked, *k)
+// readRestaurant returns what was booked, and which tables are still held.
+func readRestaurant(path string) (booked []booking, held []string, err error) {
+	past, _, err := readDiary[page](path)
+	at := map[string]int{}
+	for _, p := range past {
+		for _, k := range p.Paid {
+			i, ok := at[k.Payment]
+			if !ok {
+				i = len(booked)
+				at[k.Payment] = i
+				booked = append(booked, k)
+			}
+			booked[i].Times++
+		}
 	}
-	for id, p := range r.tables {
+	for id, p := range placesAfter(past) {
 		if p.holder != "" {
 			held = append(held, fmt.Sprintf("table %s is held by %s", id, p.holder))
 		}
 	}
-	return booked, held, r.errors
-}
-
-// waits reports whether a table is held.
-func (r *restaurant) waits() bool {
-	_, held, _ := r.close()
-	return len(held) > 0
+	return booked, held, err
 }
 
 // A waiter goes from table to table with one machine, until ctx ends.

@@ -46,8 +46,10 @@ func (c *crowd) written() []ticket {
 	return all
 }
 
-// A till works at the terminals it is given until its crowd closes. One that
-// shares its terminals never tries again when it is in doubt: the last
+// A till works at the terminals it is given until its crowd closes, by nothing
+// but the published contract. In doubt it asks for the terminal's last
+// transaction, which needs a network on which nothing that was given up arrives
+// after all; one that shares its terminals never tries again, for the last
 // transaction may be another's.
 type till struct {
 	*crowd
@@ -118,7 +120,7 @@ func (t *till) line() *epos.Client {
 			return t.client
 		}
 		ctx, cancel := context.WithTimeout(t.ctx, 5*time.Second)
-		c, err := epos.Dial(ctx, epos.Options{URL: t.pac, Handler: epos.Handler{Signature: t.signature}})
+		c, err := epos.Dial(ctx, epos.Options{URL: t.pac, Handler: epos.Handler{Signature: cashier}})
 		cancel()
 		if err == nil {
 			t.client = c
@@ -130,9 +132,9 @@ func (t *till) line() *epos.Client {
 	}
 }
 
-// signature is a cashier: quick, slow, or elsewhere. It is called while a
+// cashier looks at signatures: quick, slow, or elsewhere. It is called while a
 // transaction runs and keeps off the till's own dice.
-func (t *till) signature(ctx context.Context, r epos.SignatureRequest) (bool, error) {
+func cashier(ctx context.Context, _ epos.SignatureRequest) (bool, error) {
 	switch rand.IntN(8) {
 	case 0:
 		return false, nil

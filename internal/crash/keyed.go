@@ -1,0 +1,309 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/tillwire/tillwire/epos"
+	"github.com/tillwire/tillwire/money"
+)
+
+// A keyedConfig says how a till in a process of its own is run.
+type keyedConfig struct {
+	url  string
+	book string   // the file of its notebook
+	tids []string // the terminals it works at
+	base int64    // its amounts begin after this one
+	seed uint64
+}
+
+// A keyedTill is a till in a process of its own. It makes the key of each
+// request first and writes it down, asks as often as it takes, and drops lines
+// whenever it likes. After a restart it first finishes what it finds.
+type keyedTill struct {
+	keyedConfig
+	ctx     context.Context // ends its day whatever is open
+	rng     *rand.Rand
+	notes   *diary[line]
+	open    []pending // what it does not know the end of
+	amount  int64
+	closing atomic.Bool // nothing new is begun, and nobody disturbs any more
+	client  *epos.Client
+}
+
+// A pending is a request of which a till does not know the end.
+type pending struct {
+	wish
+	key     string
+	doubted bool // TIMED_OUT was told
+}
+
+// keepTill is such a till. It works until standard input ends, and returns once
+// it knows what became of everything.
+func keepTill(ctx context.Context, c keyedConfig, in io.Reader, out io.Writer) (err error) {
+	t := &keyedTill{keyedConfig: c, ctx: ctx, rng: rand.New(rand.NewPCG(c.seed, uint64(c.base))), amount: c.base}
+	var lines []line
+	if t.notes, lines, err = openDiary[line](c.book); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.notes.close()) }()
+	t.remember(lines)
+	go func() {
+		io.Copy(io.Discard, in) //nolint:errcheck // its end is what counts
+		t.closing.Store(true)
+	}()
+	if _, err := io.WriteString(out, "ready\n"); err != nil {
+		return err
+	}
+	defer t.hangUp()
+	for !t.closing.Load() {
+		if err := t.settle(); err != nil {
+			return err
+		}
+		if err := t.serve(); err != nil {
+			return err
+		}
+		if t.rng.IntN(4) == 0 {
+			t.hangUp()
+		}
+		t.pause(time.Duration(t.rng.IntN(20)) * time.Millisecond)
+	}
+	for len(t.open) > 0 && ctx.Err() == nil {
+		if err := t.settle(); err != nil {
+			return err
+		}
+		t.pause(askPause)
+	}
+	return ctx.Err()
+}
+
+// remember takes up what is written down.
+func (t *keyedTill) remember(lines []line) {
+	for _, l := range lines {
+		if l.Wish != nil {
+			t.open = append(t.open, pending{wish: *l.Wish, key: l.Key})
+			t.amount = max(t.amount, l.Wish.Amount)
+			continue
+		}
+		for i := range t.open {
+			if t.open[i].key != l.Key {
+				continue
+			}
+			if l.Told.Word == unknown {
+				t.open[i].doubted = true
+			} else {
+				t.open = append(t.open[:i], t.open[i+1:]...)
+			}
+			break
+		}
+	}
+}
+
+func (t *keyedTill) pause(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-t.ctx.Done():
+	}
+}
+
+func (t *keyedTill) hangUp() {
+	if t.client != nil {
+		t.client.Close() //nolint:errcheck // always nil
+		t.client = nil
+	}
+}
+
+func (t *keyedTill) options() epos.Options {
+	return epos.Options{URL: t.url, Handler: epos.Handler{Signature: cashier}}
+}
+
+// line returns a connection that was alive a moment ago, or nil for now.
+func (t *keyedTill) line() *epos.Client {
+	if t.client != nil && t.client.Err() == nil {
+		return t.client
+	}
+	t.client = nil
+	ctx, cancel := context.WithTimeout(t.ctx, 5*time.Second)
+	defer cancel()
+	c, err := epos.Dial(ctx, t.options())
+	if err != nil {
+		t.pause(redialPause)
+		return nil
+	}
+	t.client = c
+	return c
+}
+
+// serve has one customer pay or be paid back, with as many cards as it takes.
+func (t *keyedTill) serve() error {
+	if t.line() == nil {
+		return nil
+	}
+	t.amount++
+	w := wish{TID: t.tids[t.rng.IntN(len(t.tids))], Type: "SALE", Amount: t.amount}
+	if t.rng.IntN(40) == 0 {
+		w.TID = mute
+	}
+	if t.rng.IntN(6) == 0 {
+		w.Type = "REFUND"
+	}
+	for range 1 + t.rng.IntN(3) {
+		if t.closing.Load() {
+			return nil
+		}
+		a := pending{wish: w, key: epos.NewKey()}
+		if err := t.notes.write(line{Key: a.key, Wish: &w}); err != nil {
+			return err
+		}
+		said, known := t.request(a)
+		if !known {
+			t.open = append(t.open, a)
+			return nil // settle finds out, or the customer leaves
+		}
+		if err := t.notes.write(line{Key: a.key, Told: &said}); err != nil {
+			return err
+		}
+		if said.Word == unknown {
+			a.doubted = true
+			t.open = append(t.open, a)
+		}
+		if said.Word == taken || said.Word == unknown {
+			return nil
+		}
+		t.pause(time.Duration(t.rng.IntN(30)) * time.Millisecond)
+	}
+	return nil
+}
+
+// request asks for a transaction for the first time, and as the library does,
+// until there is an answer or patience ends. It reports whether there was one.
+func (t *keyedTill) request(a pending) (try, bool) {
+	c := t.line()
+	if c == nil {
+		return try{}, false // nothing was sent, but a key that is written down is one to ask about
+	}
+	p, err := t.transact(c, a)
+	lost, isLost := errors.AsType[*epos.OutcomeUnknownError](err)
+	if isLost && t.rng.IntN(2) == 0 {
+		ctx, cancel := context.WithTimeout(t.ctx, time.Duration(1+t.rng.IntN(4000))*time.Millisecond)
+		defer cancel()
+		if p, err = lost.TryAgain(ctx, t.options()); err != nil {
+			return try{}, false // even a refusal is no word on what was sent before
+		}
+	} else if isLost {
+		return try{}, false
+	}
+	if e, ok := errors.AsType[*epos.Error](err); ok {
+		return try{Word: refused, Code: e.Code}, true
+	}
+	if err != nil {
+		return try{}, false
+	}
+	return believed(p), true
+}
+
+// believed is what a till believes after an answer.
+func believed(p epos.Payment) try {
+	if p.MoneyTaken() == epos.TakenUnknown {
+		return try{Word: unknown, Result: string(p.Result), TransactionID: p.TransactionID}
+	}
+	return told(p)
+}
+
+// transact asks for a transaction under its key. In between a cashier may want
+// it cancelled, and a line may be dropped.
+func (t *keyedTill) transact(c *epos.Client, a pending) (epos.Payment, error) {
+	ctx, cancel := context.WithTimeout(t.ctx, 15*time.Second)
+	defer cancel()
+	wait := time.Duration(t.rng.IntN(150)) * time.Millisecond
+	later := func(do func()) {
+		go func() {
+			select {
+			case <-time.After(wait):
+				do()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	if !t.closing.Load() {
+		switch t.rng.IntN(12) {
+		case 0:
+			later(func() { c.Cancel(ctx, epos.TID(a.TID)) }) //nolint:errcheck // a wish
+		case 1:
+			later(func() { c.Close() }) //nolint:errcheck // always nil
+		case 2:
+			later(cancel) // the till gives up, and its line stays
+		}
+	}
+	amount := money.Amount{Minor: money.Minor(a.Amount), Currency: money.GBP}
+	if a.Type == "REFUND" {
+		return c.Refund(ctx, epos.Refund{TID: epos.TID(a.TID), Amount: amount}, epos.WithKey(a.key))
+	}
+	return c.Sale(ctx, epos.Sale{TID: epos.TID(a.TID), Amount: amount}, epos.WithKey(a.key))
+}
+
+// settle asks once about each request whose end is not known, and keeps those
+// of which it still is not.
+func (t *keyedTill) settle() error {
+	quiet := t.closing.Load()
+	var left []pending
+	for i, a := range t.open {
+		said, known := t.find(a, quiet)
+		if known && (said.Word != unknown || !a.doubted) {
+			if err := t.notes.write(line{Key: a.key, Told: &said}); err != nil {
+				t.open = append(left, t.open[i:]...)
+				return err
+			}
+		}
+		switch {
+		case !known:
+			left = append(left, a)
+		case said.Word == unknown:
+			a.doubted = true
+			if !tellsNothing(a.TID) || !quiet && t.rng.IntN(4) > 0 { // else nobody will ever know
+				left = append(left, a)
+			}
+		}
+	}
+	t.open = left
+	return nil
+}
+
+// find asks what became of a request: by its status, or by sending it again.
+func (t *keyedTill) find(a pending, quiet bool) (said try, known bool) {
+	c := t.line()
+	if c == nil {
+		return try{}, false
+	}
+	if !quiet && t.rng.IntN(3) == 0 {
+		p, err := t.transact(c, a)
+		if err != nil { // even a refusal is no word on what was sent before, and may be on its way
+			return try{}, false
+		}
+		return believed(p), true
+	}
+	ctx, cancel := context.WithTimeout(t.ctx, 5*time.Second)
+	defer cancel()
+	s, err := c.TransactionStatus(ctx, epos.TID(a.TID), a.key)
+	if err != nil {
+		return try{}, false
+	}
+	switch s.State {
+	case epos.Finished:
+		said = believed(*s.Payment)
+		said.Asked = true
+		return said, true
+	case epos.NotRun:
+		return try{Word: notRun, Asked: true}, true
+	case epos.Unresolved:
+		return try{Word: unknown, Asked: true}, true
+	case epos.NotFound: // while lines are bad, it may still be on its way
+		return try{Word: notRun, Asked: true}, quiet
+	default:
+		return try{}, false
+	}
+}
