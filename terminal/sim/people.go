@@ -126,11 +126,23 @@ func (p byHeart) takeOut() error {
 }
 
 func (p byHeart) verify() (bool, error) {
-	if err := p.round.held(StepSignature); err != nil {
+	p.m.mu.Lock()
+	p.hangToSign()
+	p.m.mu.Unlock()
+	if err := p.round.waiter.stay(StepSignature); err != nil {
 		return false, err
 	}
 	return true, p.pause(signatureTakes)
 }
 
-// copies takes no time: the paper hangs there once the transaction is over.
-func (p byHeart) copies(txn.Result) error { return nil }
+// copies takes no time at the counter: the paper hangs there once the
+// transaction is over.
+func (p byHeart) copies(result txn.Result) error {
+	if p.round == nil {
+		return nil
+	}
+	p.m.mu.Lock()
+	p.hangSlips(p.m.outcome(p.c, result))
+	p.m.mu.Unlock()
+	return p.round.slip()
+}

@@ -19,10 +19,12 @@ import (
 // A round is a visit while the waiter is at the machine, on a goroutine of its
 // own. Its payments run on the same one.
 type round struct {
-	m    *Machine
-	id   table.VisitID
-	v    Visit
-	show func(VisitStep)
+	m      *Machine
+	id     table.VisitID
+	who    table.WaiterID
+	table  table.TableID // the one that was picked
+	waiter waiter
+	show   func(VisitStep)
 
 	ctx  context.Context // ends when the power goes
 	off  context.CancelFunc
@@ -61,6 +63,7 @@ func (s stopped) Error() string { return "sim: the visit ends: " + string(s) }
 // What the screen says.
 const (
 	pleaseWait = "Please wait"
+	noTables   = "There are no open tables"
 	noAnswer   = "No connection. Please try again"
 )
 
@@ -79,31 +82,32 @@ func (m *Machine) Visit(ctx context.Context, v Visit, show func(VisitStep)) (Vis
 	if err := ctx.Err(); err != nil {
 		return VisitResult{}, err
 	}
-	w, err := m.welcome(ctx, v, show)
+	m.mu.Lock()
+	w, err := m.welcome(ctx, v.Waiter, show, func(w *round) waiter { return &byPlan{round: w, v: v} })
+	m.mu.Unlock()
 	if err != nil {
 		return VisitResult{}, err
 	}
 	return <-w.told, nil
 }
 
-// welcome begins a visit.
-func (m *Machine) welcome(ctx context.Context, v Visit, show func(VisitStep)) (*round, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// welcome begins a visit. The caller holds m.mu.
+func (m *Machine) welcome(ctx context.Context, id table.WaiterID, show func(VisitStep), by func(*round) waiter) (*round, error) {
 	if err := m.idle(); err != nil {
 		return nil, err
 	}
 	w := &round{
-		m: m, id: table.VisitID("v" + rand.Text()), v: v, show: show, walk: ctx,
+		m: m, id: table.VisitID("v" + rand.Text()), who: id, show: show, walk: ctx,
 		done: make(chan struct{}), told: make(chan VisitResult, 1),
 	}
+	w.waiter = by(w)
 	w.res.ID = w.id
 	w.ctx, w.off = context.WithCancel(m.park.ctx)
 	if !m.park.run(w.play) {
 		w.off()
 		return nil, errClosed
 	}
-	m.round = w
+	m.round, m.panel.menu = w, nil
 	return w, nil
 }
 
@@ -200,6 +204,7 @@ func (w *round) finish(end VisitEnd) {
 	w.m.mu.Lock()
 	if w.m.round == w {
 		w.m.round = nil
+		w.m.stir()
 	}
 	w.m.mu.Unlock()
 	w.tellWaiter(end)
@@ -252,60 +257,39 @@ func (w *round) list() error {
 		if w.m.link == nil || w.m.cut {
 			return nil, stopped(EndOffline) // and the visit has not begun
 		}
-		err := w.m.commit(func(mem *memory) { mem.Visit = &visit{ID: w.id, Waiter: w.v.Waiter} })
-		return terminal.TablesWanted{Visit: w.id, Waiter: w.v.Waiter}, err
+		err := w.m.commit(func(mem *memory) { mem.Visit = &visit{ID: w.id, Waiter: w.who} })
+		return terminal.TablesWanted{Visit: w.id, Waiter: w.who}, err
 	})
 	if err != nil {
 		if errors.Is(err, stopped(EndOffline)) {
-			w.shows(StepList, noAnswer)
+			return w.stop(StepList, noAnswer, EndOffline)
 		}
 		return err
 	}
 	list, ok := a.(terminal.TableList)
 	switch {
 	case !ok:
-		w.shows(StepList, noAnswer)
-		return stopped(EndOffline)
+		return w.stop(StepList, noAnswer, EndOffline)
 	case len(list.Tables) == 0 && list.Message != "":
-		w.shows(StepList, printable(list.Message))
-		return stopped(EndNoTable)
+		return w.stop(StepList, printable(list.Message), EndNoTable)
 	}
 	w.res.Tables = list.Tables
-	found, err := w.leaf(list.Tables)
-	switch {
-	case err != nil:
-		return err
-	case w.v.Table == "":
-		return stopped(EndListed)
-	case !found && !w.v.ByName:
-		w.shows(StepList, "Table "+onScreen(string(w.v.Table))+" is not in the list")
-		return stopped(EndNoTable)
-	}
-	return nil
+	w.table, err = w.waiter.pick(list.Tables)
+	return err
 }
 
-// leaf goes through the pages of the list up to the waiter's table.
-func (w *round) leaf(tables []table.TableID) (found bool, err error) {
-	if len(tables) == 0 {
-		return false, w.halt(StepList, "There are no open tables", listTakes)
+// stop shows why the visit does not go on.
+func (w *round) stop(s Step, text string, end VisitEnd) error {
+	w.shows(s, text)
+	if err := w.waiter.learn(s, 0); err != nil && !errors.Is(err, errLeave) {
+		return err
 	}
-	pages := (len(tables) + tablesOnPage - 1) / tablesOnPage
-	for page := range pages {
-		text := fmt.Sprintf("Tables, page %d of %d", page+1, pages)
-		for _, id := range tables[page*tablesOnPage : min(len(tables), (page+1)*tablesOnPage)] {
-			text += "\n" + onScreen(string(id))
-			found = found || id == w.v.Table
-		}
-		if err := w.halt(StepList, text, listTakes); err != nil || found {
-			return found, err
-		}
-	}
-	return false, nil
+	return stopped(end)
 }
 
 // lock asks for the table. From then on the machine is busy for the counter.
 func (w *round) lock() error {
-	name := "Table " + onScreen(string(w.v.Table))
+	name := "Table " + onScreen(string(w.table))
 	w.shows(StepLock, name+": "+strings.ToLower(pleaseWait))
 	q := newQuestion[terminal.TableLock]()
 	q.patient = true // a lock that comes after the waiter left would be in the way
@@ -314,29 +298,26 @@ func (w *round) lock() error {
 			return nil, stopped(EndRefused)
 		}
 		w.busy = true
-		return terminal.TableWanted{Visit: w.id, Waiter: w.v.Waiter, Table: w.v.Table}, nil
+		return terminal.TableWanted{Visit: w.id, Waiter: w.who, Table: w.table}, nil
 	})
 	if err != nil {
 		if errors.Is(err, stopped(EndRefused)) {
-			w.shows(StepLock, "The card machine is busy")
+			return w.stop(StepLock, "The card machine is busy", EndRefused)
 		}
 		return err
 	}
 	lock, ok := a.(terminal.TableLock)
 	switch {
 	case !ok:
-		w.shows(StepLock, noAnswer)
-		return stopped(EndOffline)
+		return w.stop(StepLock, noAnswer, EndOffline)
 	case !lock.Granted:
 		text := printable(lock.Message)
 		if text == "" {
 			text = name + " cannot be locked"
 		}
-		w.shows(StepLock, text)
-		return stopped(EndRefused)
+		return w.stop(StepLock, text, EndRefused)
 	case lock.Currency != w.m.can.Currency || lock.Amount <= 0 || lock.Amount > maxTotal:
-		w.shows(StepLock, "This card machine cannot take "+amount(lock.Amount, lock.Currency))
-		return stopped(EndRefused)
+		return w.stop(StepLock, "This card machine cannot take "+amount(lock.Amount, lock.Currency), EndRefused)
 	}
 	w.res.Currency, w.res.Due, w.res.Balance = lock.Currency, lock.Amount, lock.Amount
 	return w.halt(StepLock, name+": "+amount(lock.Amount, lock.Currency), lockTakes)
@@ -348,11 +329,17 @@ func amount(m money.Minor, c money.Currency) string {
 
 func (w *round) amount(m money.Minor) string { return amount(m, w.res.Currency) }
 
-// bill prints the till's bill. The visit goes on without one.
+// bill is the bill before the payments, where it is wanted.
 func (w *round) bill() error {
-	if !w.v.PrintBill {
-		return w.halt(StepBill, "No bill printed", 0)
+	wanted, err := w.waiter.wantsBill()
+	if err != nil || !wanted {
+		return err
 	}
+	return w.printBill()
+}
+
+// printBill prints the till's bill. The visit goes on without one.
+func (w *round) printBill() error {
 	w.shows(StepBill, pleaseWait)
 	a, err := w.ask(newQuestion[terminal.Bill](), func() (terminal.Event, error) {
 		return terminal.BillWanted{Visit: w.id}, nil
@@ -363,81 +350,43 @@ func (w *round) bill() error {
 	bill, ok := a.(terminal.Bill)
 	switch {
 	case !ok:
-		return w.halt(StepBill, noAnswer, billTakes)
+		return w.fails(StepBill, noAnswer, billTakes)
 	case len(bill.Lines) == 0:
 		text := printable(bill.Message)
 		if text == "" {
 			text = "There is no bill"
 		}
-		return w.halt(StepBill, text, billTakes)
+		return w.fails(StepBill, text, billTakes)
 	}
 	w.res.Bill = receipt.Masked(bill.Lines)
+	if err := w.waiter.prints(BillCopy, w.res.Bill); err != nil {
+		return err
+	}
 	return w.halt(StepBill, onPaper(w.res.Bill), billTakes)
 }
 
 // pay has the bill split and then card after card pay its part.
 func (w *round) pay() error {
-	target := w.res.Due
-	if w.v.Amount > 0 {
-		target = min(w.v.Amount, target)
-	}
-	text := "Pay " + w.amount(target)
-	if target < w.res.Due {
-		text += " of " + w.amount(w.res.Due)
-	}
-	if w.v.Split > 1 {
-		text += fmt.Sprintf(" in %d parts", w.v.Split)
-	}
-	if err := w.halt(StepSplit, text, splitTakes); err != nil {
+	if err := w.waiter.split(); err != nil {
 		return err
 	}
-	split := parts(target, w.v.Split)
-	taken := 0
-	for _, card := range w.v.cards() {
-		left := target - w.res.Paid
-		if left == 0 {
-			break
-		}
-		asked := left
-		switch {
-		case card.Amount > 0:
-			asked = min(card.Amount, left)
-		case taken < len(split)-1 && split[taken] > 0: // the last part is all that is left
-			asked = min(split[taken], left)
-		}
-		tip, err := w.gratuity(asked, taken)
-		if err != nil {
+	for {
+		next, err := w.waiter.next()
+		if err != nil || next.asked == 0 {
 			return err
 		}
-		result, err := w.payment(card, asked, tip)
-		if err != nil {
+		if _, err := w.payment(next); err != nil {
 			return err
 		}
-		if result == txn.Successful {
-			taken++
-		}
 	}
-	return nil
-}
-
-// gratuity has the cardholder choose one, where one is asked for.
-func (w *round) gratuity(asked money.Minor, taken int) (money.Minor, error) {
-	if taken > 0 && !w.v.Tip.Each {
-		return 0, nil
-	}
-	tip, text := w.v.Tip.of(asked), "No gratuity"
-	if tip > 0 {
-		text = "Gratuity " + w.amount(tip)
-	}
-	return tip, w.halt(StepGratuity, text, gratuityTakes)
 }
 
 // payment has one card pay. The order is the driver contract's: it is on disk
 // before it is told, allowed before the card is charged, and its end is on disk
 // before that is told.
-func (w *round) payment(card Card, asked, tip money.Minor) (txn.Result, error) {
+func (w *round) payment(s share) (txn.Result, error) {
 	id := newPaymentID()
-	r, a, err := w.begin(id, card, asked, tip)
+	r, a, err := w.begin(id, s)
 	result := txn.Cancelled
 	switch a.(type) {
 	case terminal.PaymentAllowed:
@@ -446,13 +395,12 @@ func (w *round) payment(card Card, asked, tip money.Minor) (txn.Result, error) {
 		err = errForbidden
 	default: // no other answer fits; none came
 		if err == nil {
-			w.shows(StepCard, noAnswer)
-			err = stopped(EndOffline)
+			err = w.stop(StepCard, noAnswer, EndOffline)
 		}
 	}
-	var s stopped
+	var stop stopped
 	switch {
-	case err == nil, errors.Is(err, errLeave), errors.As(err, &s):
+	case err == nil, errors.Is(err, errLeave), errors.As(err, &stop):
 		return w.ended(r, result, err)
 	case errors.Is(err, errForbidden):
 		return "", w.forbidden()
@@ -461,7 +409,7 @@ func (w *round) payment(card Card, asked, tip money.Minor) (txn.Result, error) {
 }
 
 // begin notes a payment, tells it and waits to be allowed.
-func (w *round) begin(id table.PaymentID, card Card, asked, tip money.Minor) (*run, terminal.TableAnswer, error) {
+func (w *round) begin(id table.PaymentID, s share) (*run, terminal.TableAnswer, error) {
 	q := newQuestion[terminal.PaymentAllowed]()
 	q.fits = func(a terminal.TableAnswer) bool {
 		switch a := a.(type) {
@@ -473,15 +421,16 @@ func (w *round) begin(id table.PaymentID, card Card, asked, tip money.Minor) (*r
 			return false
 		}
 	}
-	q.lasting, q.again = true, terminal.PaymentStarted{Visit: w.id, Payment: id, Asked: asked}
+	q.lasting, q.again = true, terminal.PaymentStarted{Visit: w.id, Payment: id, Asked: s.asked}
 	w.shows(StepCard, pleaseWait)
 	var r *run
 	a, err := w.ask(q, func() (terminal.Event, error) {
 		c := w.m.opened(terminal.Request{ID: txn.RequestID(id), Txn: txn.Request{
-			Type: txn.Sale, Currency: w.res.Currency, Amount: asked,
+			Type: txn.Sale, Currency: w.res.Currency, Amount: s.asked,
 		}})
-		c.Outcome.Gratuity, c.Visit, c.Waiter = tip, w.id, w.v.Waiter
-		r = newRun(w.ctx, w.m, c, card.Script)
+		c.Outcome.Gratuity, c.Visit, c.Waiter = s.tip, w.id, w.who
+		r = newRun(w.ctx, w.m, c, s.script)
+		r.people = s.people(r)
 		r.round, r.forbidden = w, make(chan struct{})
 		w.paying = r
 		return q.again, w.m.commit(func(mem *memory) { mem.open(c) })
@@ -523,8 +472,7 @@ func (w *round) forbidden() error {
 	if text == "" {
 		text = "The payment was not allowed"
 	}
-	w.shows(StepCard, text)
-	return stopped(EndRefused)
+	return w.stop(StepCard, text, EndRefused)
 }
 
 // ended notes how a payment ended, tells it and prints the receipt. While the
@@ -558,12 +506,12 @@ func (w *round) ended(r *run, result txn.Result, stop error) (txn.Result, error)
 		return "", err
 	}
 	w.m.park.o.Log.Debug("card machine ended a payment", "tid", w.m.name.tid, "payment", id, "result", result)
-	if err := w.print(onPaper(e.Outcome.Receipts.Customer)); err != nil {
+	out := func() error { return r.people.copies(result) }
+	if err := w.print(onPaper(e.Outcome.Receipts.Customer), out); err != nil {
 		return "", err
 	}
 	if a == nil && stop == nil {
-		w.shows(StepCard, noAnswer)
-		stop = stopped(EndOffline)
+		stop = w.stop(StepCard, noAnswer, EndOffline)
 	}
 	return result, stop
 }
@@ -600,7 +548,8 @@ func (w *round) leave(end VisitEnd) error {
 	}
 	if closed, ok := a.(terminal.VisitClosed); ok && len(closed.FinalReceipt) > 0 {
 		w.res.FinalReceipt = receipt.Masked(closed.FinalReceipt)
-		if err := w.print(onPaper(w.res.FinalReceipt)); err != nil {
+		out := func() error { return w.waiter.prints(FinalCopy, w.res.FinalReceipt) }
+		if err := w.print(onPaper(w.res.FinalReceipt), out); err != nil {
 			return err
 		}
 	}
@@ -612,7 +561,7 @@ func (w *round) leave(end VisitEnd) error {
 		text += ", " + w.amount(w.res.Balance) + " is left"
 	}
 	w.shows(StepLeave, text)
-	return w.held(StepLeave)
+	return w.waiter.stay(StepLeave)
 }
 
 // shows puts a text on the screen.
@@ -627,27 +576,22 @@ func (w *round) shows(s Step, text string) {
 
 // title is what the screen is about.
 func (w *round) title() string {
-	if w.v.Table == "" {
+	if w.table == "" {
 		return "TABLES"
 	}
-	return "TABLE " + onScreen(string(w.v.Table))
+	return "TABLE " + onScreen(string(w.table))
 }
 
 // halt shows a text and lets the waiter look at it, and leave.
 func (w *round) halt(s Step, text string, takes time.Duration) error {
 	w.shows(s, text)
-	if w.v.HoldAt == s {
-		if err := waitFor(w, w.v.Until); err != nil {
-			return err
-		}
-	}
-	if err := w.pause(takes); err != nil {
-		return err
-	}
-	if w.v.CancelAt == s {
-		return errLeave
-	}
-	return nil
+	return w.waiter.look(s, takes)
+}
+
+// fails is halt for what went wrong.
+func (w *round) fails(s Step, text string, takes time.Duration) error {
+	w.shows(s, text)
+	return w.waiter.learn(s, takes)
 }
 
 // pause lets time go by at the machine's pace.
@@ -692,22 +636,12 @@ func waitFor[T any](w *round, c <-chan T) error {
 }
 
 // print is paper: nobody leaves before it is out.
-func (w *round) print(text string) error {
+func (w *round) print(text string, out func() error) error {
 	w.shows(StepReceipt, text)
-	if err := w.held(StepReceipt); err != nil {
+	if err := w.waiter.stay(StepReceipt); err != nil {
 		return err
 	}
-	t := time.NewTimer(w.m.park.pace(slipTakes))
-	defer t.Stop()
-	return powered(w, t.C)
-}
-
-// held waits out a hold at a step that the waiter cannot leave.
-func (w *round) held(s Step) error {
-	if w.v.HoldAt != s {
-		return nil
-	}
-	return powered(w, w.v.Until)
+	return out()
 }
 
 // powered waits for c, or for the power to go.

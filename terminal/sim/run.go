@@ -322,7 +322,7 @@ func (r *run) signature() error {
 	m.mu.Lock()
 	r.asked = true
 	m.panel.screen = Screen{Title: r.title(), Lines: []string{"Signature: the till is asked"}}
-	m.hang(MerchantCopy, m.park.wish(m.name.tid, r.c).Merchant)
+	r.hangToSign()
 	m.enqueue(terminal.SignatureWanted{ID: r.c.ID, Wish: m.park.wish(m.name.tid, r.c)})
 	r.strike(AtSigning)
 	m.mu.Unlock()
@@ -540,6 +540,14 @@ func (r *run) hangSlips(o txn.Outcome) {
 	}
 	if r.printed < 2 {
 		r.m.hang(CustomerCopy, o.Receipts.Customer)
+	}
+}
+
+// hangToSign lets out the merchant copy for the cardholder to sign. The caller
+// holds m.mu.
+func (r *run) hangToSign() {
+	if r.printed < 1 && !r.m.panel.noPaper {
+		r.m.hang(MerchantCopy, r.m.park.wish(r.m.name.tid, r.c).Merchant)
 	}
 }
 
