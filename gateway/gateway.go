@@ -11,7 +11,6 @@ package gateway
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -279,9 +278,6 @@ func (g *Gateway) Close() {
 	}
 	g.wg.Wait()
 }
-
-// newRequestID makes an id that nobody can guess and that is unique for ever.
-func newRequestID() txn.RequestID { return txn.RequestID("r" + rand.Text()) }
 
 // settings are what a site's record says, made ready for use.
 type settings struct {

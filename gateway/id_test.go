@@ -12,7 +12,7 @@ import (
 func TestRequestIDs(t *testing.T) {
 	from := time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC)
 	last := gateway.NewRequestID(from)
-	for i, step := range []time.Duration{70 * 365 * 24 * time.Hour, time.Millisecond, 31 * time.Millisecond, time.Hour, 300 * 365 * 24 * time.Hour} {
+	for i, step := range []time.Duration{70 * 365 * 24 * time.Hour, time.Millisecond, 31 * time.Millisecond, time.Hour, 200 * 365 * 24 * time.Hour} {
 		from = from.Add(step)
 		next := gateway.NewRequestID(from)
 		if next <= last || len(next) != len(last) {

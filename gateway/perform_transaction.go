@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tillwire/tillwire/jsonrpc"
 	"github.com/tillwire/tillwire/terminal"
@@ -33,7 +34,7 @@ func (a *actor) performTransaction(c *call, key string, req txn.Request, deviati
 	}
 	t := &transaction{a: a, calls: callers{c}, led: ledger{key: key}}
 	err := t.begin(a.g.ctx, txn.Accepted{
-		ID: newRequestID(), Site: a.site.settings.Load().ID, TID: a.tid, Request: req, Caller: c.sess.caller, Deviations: deviations,
+		ID: NewRequestID(time.Now()), Site: a.site.settings.Load().ID, TID: a.tid, Request: req, Caller: c.sess.caller, Deviations: deviations,
 	})
 	if err != nil {
 		a.g.log.Error("a request was refused: it could not be recorded", "tid", a.tid, "error", err)

@@ -42,7 +42,7 @@ func (a *actor) report(c *call, key string, kind report.Type, deviations []strin
 	}
 	r := &reportRun{a: a, calls: callers{c}, currency: a.term.Capabilities().Currency, led: ledger{key: key}}
 	err := r.begin(a.g.ctx, report.Dispatched{
-		ID: string(newRequestID()), Site: string(a.site.settings.Load().ID), TID: string(a.tid), Type: kind, Deviations: deviations,
+		ID: string(NewRequestID(time.Now())), Site: string(a.site.settings.Load().ID), TID: string(a.tid), Type: kind, Deviations: deviations,
 	})
 	if err != nil {
 		a.g.log.Error("a report was refused: it could not be recorded", "tid", a.tid, "error", err)

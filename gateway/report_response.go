@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"time"
@@ -109,7 +108,6 @@ func (b *broughtReport) delivered() {
 }
 
 // recover owes it again after a restart.
-func (b *broughtReport) recover(context.Context) error {
-	b.a.do(b.owe)
-	return nil
+func (b *broughtReport) recover() (resume func()) {
+	return func() { b.a.do(b.owe) }
 }

@@ -609,7 +609,7 @@ func (v *visit) askLater() {
 }
 
 // recover takes a visit up after a restart.
-func (v *visit) recover(ctx context.Context) error {
+func (v *visit) recover(ctx context.Context) (resume func(), err error) {
 	var events []table.Event
 	now := time.Now().UTC()
 	switch {
@@ -620,17 +620,18 @@ func (v *visit) recover(ctx context.Context) error {
 	}
 	if len(events) > 0 {
 		if err := v.record(ctx, events...); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	v.a.do(func() {
-		v.a.works[v.requestID()] = v
-		if v.state.Lost {
-			v.waitForTerminal()
-		}
-		v.advance()
-	})
-	return nil
+	return func() {
+		v.a.do(func() {
+			v.a.works[v.requestID()] = v
+			if v.state.Lost {
+				v.waitForTerminal()
+			}
+			v.advance()
+		})
+	}, nil
 }
 
 // outcomeOfPayment is a payment in the form of a counter's outcome.
