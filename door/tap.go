@@ -23,9 +23,9 @@ type TapLine interface {
 	// Message tells one text message: from the gateway, or from its peer. The
 	// bytes may not be kept or changed.
 	Message(fromGateway bool, text []byte)
-	// Closed comes last, with the close code. The reason is empty where it is
-	// the peer's: some software puts the URI into it, key included.
-	Closed(code int, reason string)
+	// Closed comes last, with the close code and who closed. A peer's reason is
+	// not told: some software puts the URI into it, key included.
+	Closed(code int, byPeer bool, reason string)
 }
 
 // A Tapped is a connection as its tap hears of it.
@@ -68,12 +68,12 @@ func (c *conn) tapClosed() {
 	if c.tapped == nil {
 		return
 	}
-	code, reason := int(ws.Internal), ""
+	code, byPeer, reason := int(ws.Internal), false, ""
 	if closed, ok := errors.AsType[*ws.CloseError](c.ws.Err()); ok {
-		code = int(closed.Code)
-		if !closed.Remote {
+		code, byPeer = int(closed.Code), closed.Remote
+		if !byPeer {
 			reason = closed.Reason
 		}
 	}
-	c.tapped.Closed(code, reason)
+	c.tapped.Closed(code, byPeer, reason)
 }

@@ -47,8 +47,8 @@ func (l *listenerLine) Message(fromGateway bool, text []byte) {
 	l.note("%d %t %s", l.conn, fromGateway, text)
 }
 
-func (l *listenerLine) Closed(code int, reason string) {
-	l.note("%d closed %d %s", l.conn, code, reason)
+func (l *listenerLine) Closed(code int, byPeer bool, reason string) {
+	l.note("%d closed %d %t %s", l.conn, code, byPeer, reason)
 	l.closed <- fmt.Sprint(l.conn)
 }
 
@@ -84,8 +84,8 @@ func TestTap(t *testing.T) {
 	heard.mu.Lock()
 	defer heard.mu.Unlock()
 	want := []string{
-		"1 opened", "1 false still there?", "1 true still there?", "1 closed 1000 ",
-		"2 opened", "2 false hello", "2 true welcome", "2 closed 1008 not let in",
+		"1 opened", "1 false still there?", "1 true still there?", "1 closed 1000 true ",
+		"2 opened", "2 false hello", "2 true welcome", "2 closed 1008 false not let in",
 	}
 	if diff := cmp.Diff(want, heard.lines); diff != "" {
 		t.Errorf("the tap heard (- want):\n%s", diff)

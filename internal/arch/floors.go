@@ -150,7 +150,11 @@ func Floors() Plan {
 				Why: "the docs are made of the contract as data and of the texts in this repository",
 			},
 			{
-				Name: "site/console", Floor: 5, May: []string{"spec", "receipt", "ws", "site/look"},
+				Name: "site/traffic", Floor: 4, May: []string{"spec", "receipt"},
+				Why: "what is said to a gateway is judged by the published contract alone, so that a message is found wrong whatever the gateway takes",
+			},
+			{
+				Name: "site/console", Floor: 5, May: []string{"spec", "receipt", "ws", "site/look", "site/traffic"},
 				Not: []Ban{{"gateway", "the console reads the gateway through a narrow interface of its own"}},
 				Why: "the console shows what it is given, and judges messages by the contract",
 			},
@@ -161,7 +165,7 @@ func Floors() Plan {
 				May: rooms(
 					ground, domain, contract,
 					[]string{"wire", "wire/rest", "journal/memory", "journal/sqlite", "journal/postgres", "terminal/sim", "terminal/link"},
-					[]string{"gateway", "door", "rest", "epos"},
+					[]string{"gateway", "door", "rest", "epos", "site/traffic", "site/console"},
 				),
 				Why: "the measurements set any part of the product against less of it, and are no part of it",
 			},
@@ -186,7 +190,7 @@ func Floors() Plan {
 				May: rooms(
 					ground, domain, contract,
 					[]string{"wire", "wire/rest", "journal/memory", "journal/sqlite", "journal/postgres", "terminal/sim", "terminal/link"},
-					[]string{"gateway", "door", "rest", "epos", "conform", "site/look", "site/docs", "site/console", "internal/folder", "internal/bench"},
+					[]string{"gateway", "door", "rest", "epos", "conform", "site/look", "site/docs", "site/console", "site/traffic", "internal/folder", "internal/bench"},
 				),
 				Why: "the command wires everything, but no test code belongs in it",
 			},
@@ -201,7 +205,7 @@ func Floors() Plan {
 				"github.com/go-json-experiment/json",
 				[]string{
 					"jsonrpc", "spec", "wire", "wire/rest", "journal", "journal/sqlite", "journal/postgres", "terminal/sim", "terminal/link",
-					"gateway", "door", "rest", "conform", "site/docs", "site/console", "internal/folder", "internal/machinetest", "cmd/tillwire",
+					"gateway", "door", "rest", "conform", "site/docs", "site/console", "site/traffic", "internal/folder", "internal/machinetest", "cmd/tillwire",
 				},
 				"domain types have rules and no encoding; epos leaves encoding to wire",
 			},
