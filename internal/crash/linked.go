@@ -87,6 +87,8 @@ type stable struct {
 	waiting *os.File // the waiters' standard input
 	quiet   func()   // ends it
 
+	warm    chan struct{} // closed when the blows begin
+	begin   func()        // closes it
 	limit   time.Duration // for all blows, with time to spare
 	done    sync.WaitGroup
 	beaten  sync.WaitGroup // until all blows are dealt
@@ -109,7 +111,9 @@ func openStable(ctx context.Context, h house, dir, link string, keys map[string]
 		dir: dir, tillwire: h.tillwire, self: h.self, log: h.log, seed: seed,
 		url:     func(tid string) string { return link + "?token=" + keys[tid] },
 		waiting: in, quiet: sync.OnceFunc(func() { end.Close() }), points: map[string]bool{},
+		warm: make(chan struct{}),
 	}
+	s.begin = sync.OnceFunc(func() { close(s.warm) })
 	s.ctx, s.goHome = context.WithCancel(ctx)
 	for i, r := range remotes {
 		longest := time.Minute
@@ -121,6 +125,14 @@ func openStable(ctx context.Context, h house, dir, link string, keys map[string]
 		s.done.Go(func() { s.keep(r, blows[i]) })
 	}
 	return s, nil
+}
+
+// tids are the remotes' names.
+func (s *stable) tids() (all []string) {
+	for _, r := range remotes {
+		all = append(all, r.tid)
+	}
+	return all
 }
 
 // close takes the remotes away; what they know is on disk.
@@ -170,8 +182,16 @@ func (s *stable) keep(r remote, blows []machineBlow) {
 	beaten := sync.OnceFunc(s.beaten.Done)
 	defer beaten()
 	never := make(chan struct{})
+	peace := machineBlow{ours: true, speed: "max", wait: 24 * time.Hour}
+	if first, err := s.start(r, peace); err != nil {
+		s.fail(err)
+		return
+	} else if first.within(s.ctx, s.warm, peace.wait); !first.kill() {
+		s.fail(fmt.Errorf("terminal %s ended by itself: %w: %s", r.tid, first.err, first.last()))
+		return
+	}
 	for i := 0; s.ctx.Err() == nil; i++ {
-		b := machineBlow{ours: true, speed: "max", wait: 24 * time.Hour}
+		b := peace
 		if i < len(blows) {
 			b = blows[i]
 		} else {

@@ -221,19 +221,27 @@ func run(ctx context.Context, c config) (tally, books, error) {
 	if err != nil {
 		return done, books{}, err
 	}
+	network, err := calmNetwork(addr)
+	if err != nil {
+		return done, books{}, err
+	}
+	defer network.close() //nolint:errcheck // nobody listens any more
+	link := network.url("terminals", "ws://"+addr+"/terminal")
+	herd, err := openStable(ctx, h, filepath.Join(c.dir, "terminals"), link, keys, c.seed, farBlows)
+	if err != nil {
+		return done, books{}, err
+	}
+	defer herd.close()
+	if err := warmUp(ctx, h, c.seed, slices.Concat(machines, herd.tids())); err != nil {
+		return done, books{}, err
+	}
+	herd.begin()
+	network.begin(ctx, c.seed)
 	s := open(ctx, h, plain, rng)
 	defer s.others.Wait()
 	defer s.tills.Wait()
 	defer s.goHome()
-	if s.weather, err = bad(ctx, addr, c.seed); err != nil {
-		return done, books{}, err
-	}
-	defer s.weather.close() //nolint:errcheck // nobody listens any more
-	link := s.weather.url("terminals", "ws://"+addr+"/terminal")
-	if s.far, err = openStable(ctx, h, filepath.Join(c.dir, "terminals"), link, keys, c.seed, farBlows); err != nil {
-		return done, books{}, err
-	}
-	defer s.far.close()
+	s.far, s.weather = herd, network
 	pac, pat := s.weather.url("PAC", faceURL(addr, "pac")), s.weather.url("PAT", faceURL(addr, "pat"))
 	if s.crew, err = openCrew(ctx, h, filepath.Join(c.dir, "tills"), pac, pat, c.seed); err != nil {
 		return done, books{}, err
@@ -260,6 +268,38 @@ func run(ctx context.Context, c config) (tally, books, error) {
 	done.farKills, done.farPoints, done.farFreezes = s.far.kills, s.far.points, s.far.freezes
 	done.crewKills, done.weather = s.crew.kills, s.weather.String()
 	return done, b, err
+}
+
+// warmUp is the first day: each machine does something, and nobody disturbs. A
+// machine that has never done anything cannot tell about requests from before
+// that, and says so.
+func warmUp(ctx context.Context, h house, seed uint64, tids []string) error {
+	p, err := h.start("max", seed, "", 0)
+	if err != nil {
+		return err
+	}
+	defer p.kill()
+	if !p.within(ctx, p.ready, 20*time.Second) {
+		return fmt.Errorf("the first gateway does not start: %s", p.last())
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	c, err := epos.Dial(ctx, epos.Options{URL: faceURL(h.addr, "pac")})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for _, tid := range tids {
+		_, err := c.ReportXBalance(ctx, epos.TID(tid))
+		for errors.Is(err, epos.ErrTerminalUnavailable) && ctx.Err() == nil { // it has yet to dial in
+			p.within(ctx, make(chan struct{}), 20*time.Millisecond)
+			_, err = c.ReportXBalance(ctx, epos.TID(tid))
+		}
+		if err != nil {
+			return fmt.Errorf("the first report of %s: %w: %s", tid, err, p.last())
+		}
+	}
+	return nil
 }
 
 // strike lives one life of the gateway.
@@ -401,11 +441,9 @@ func (s *shop) waiting(ctx context.Context) (all []string) {
 		return []string{"the gateway: " + err.Error()}
 	}
 	defer c.Close()
-	tids := slices.Clone(machines)
+	tids := machines
 	if s.far != nil {
-		for _, r := range remotes {
-			tids = append(tids, r.tid)
-		}
+		tids = slices.Concat(machines, s.far.tids())
 	}
 	for _, tid := range tids {
 		d, err := c.TerminalDetails(ctx, epos.TID(tid))

@@ -43,6 +43,9 @@ func starve(ctx context.Context, c config) (books, error) {
 	if err := os.Symlink(elsewhere, filepath.Join(h.dir, "sim")); err != nil {
 		return books{}, err
 	}
+	if err := warmUp(ctx, h, c.seed, machines); err != nil {
+		return books{}, err
+	}
 	s := open(ctx, h, slices.Concat(plain, keyed), rng)
 	defer s.others.Wait()
 	defer s.tills.Wait()

@@ -27,23 +27,27 @@ type weather struct {
 	faults map[string]map[faultproxy.Fault]int
 }
 
-// bad makes the network and has it fail: each fault once between each pair, in
-// an order that the seed decides, and then at random.
-func bad(ctx context.Context, addr string, seed uint64) (w *weather, err error) {
-	ctx, calm := context.WithCancel(ctx)
-	w = &weather{proxies: map[string]*faultproxy.Proxy{}, calm: calm, faults: map[string]map[faultproxy.Fault]int{}}
+// calmNetwork makes the network, on which nothing fails yet.
+func calmNetwork(addr string) (w *weather, err error) {
+	w = &weather{proxies: map[string]*faultproxy.Proxy{}, calm: func() {}, faults: map[string]map[faultproxy.Fault]int{}}
 	for _, pair := range pairs {
 		if w.proxies[pair], err = faultproxy.Listen(addr); err != nil {
 			return nil, errors.Join(err, w.close())
 		}
 		w.faults[pair] = map[faultproxy.Fault]int{}
 	}
+	return w, nil
+}
+
+// begin has the network fail: each fault once between each pair, in an order
+// that the seed decides, and then at random.
+func (w *weather) begin(ctx context.Context, seed uint64) {
+	ctx, w.calm = context.WithCancel(ctx)
 	for i, pair := range pairs {
 		rng := rand.New(rand.NewPCG(seed, 200+uint64(i)))
 		w.dealt.Add(1)
 		w.work.Go(func() { w.blow(ctx, pair, rng) })
 	}
-	return w, nil
 }
 
 // blow has the network between one pair fail until ctx ends.
