@@ -15,7 +15,8 @@ import (
 // A Client is a connection to a gateway. Its methods may be called by many
 // goroutines at once.
 type Client struct {
-	conn    *ws.Conn
+	carrier carrier
+	stream  *stream // the carrier where it is one; else nil
 	peer    *jsonrpc.Peer
 	version wire.Version
 	handler Handler
@@ -29,19 +30,42 @@ type Client struct {
 	transactions []*transaction // that wait for their end, in the order in which they were asked for
 }
 
+// A carrier is what a client talks over: one connection, or a stream of them.
+type carrier interface {
+	jsonrpc.Channel
+	StartClose(code ws.Code, reason string)
+	Done() <-chan struct{}
+	Err() error
+}
+
 // newClient takes over a connection, with the extensions that are granted on it,
 // and the keeper that pings it.
 func newClient(conn *ws.Conn, keeper *ws.Keeper, v wire.Version, h Handler, granted ...string) *Client {
-	ctx, cancel := context.WithCancel(context.Background())
-	c := &Client{conn: conn, version: v, handler: h, granted: granted, ctx: ctx, done: make(chan struct{}), events: newEvents(ctx.Done())}
-	c.peer = jsonrpc.NewPeer(&channel{Conn: conn, trace: h.Trace}, jsonrpc.Handler{Request: c.serve, Notification: c.notified, Stray: c.stray})
+	c := &Client{version: v, handler: h, granted: granted}
+	c.talk(&channel{Conn: conn, trace: h.Trace}, keeper.Stop)
+	return c
+}
+
+// newStreamClient is newClient for a connection that begins a stream.
+func newStreamClient(s *stream, v wire.Version, h Handler, granted ...string) *Client {
+	c := &Client{stream: s, version: v, handler: h, granted: granted}
+	c.talk(s, func() {})
+	return c
+}
+
+// talk begins to talk over a carrier, and calls over when that has ended.
+func (c *Client) talk(l carrier, over func()) {
+	var cancel context.CancelFunc
+	c.carrier, c.done = l, make(chan struct{})
+	c.ctx, cancel = context.WithCancel(context.Background())
+	c.events = newEvents(c.ctx.Done())
+	c.peer = jsonrpc.NewPeer(l, jsonrpc.Handler{Request: c.serve, Notification: c.notified, Stray: c.stray})
 	go func() {
 		defer close(c.done)
-		<-conn.Done()
+		<-l.Done()
 		cancel()
-		keeper.Stop()
+		over()
 	}()
-	return c
 }
 
 // A channel is a WebSocket as the peer wants it.
@@ -54,25 +78,26 @@ type channel struct {
 func (c *channel) Read() ([]byte, error) {
 	message, err := c.Conn.Read()
 	if err == nil {
-		c.see(false, message)
+		see(c.trace, &c.tracing, false, message)
 	}
 	return message, err
 }
 
 func (c *channel) Send(message []byte) error {
-	c.see(true, message) // before the answer can be seen
+	see(c.trace, &c.tracing, true, message) // before the answer can be seen
 	return c.Conn.Send(message)
 }
 
 func (c *channel) Close() error { return c.Conn.Close(ws.Normal, "") }
 
-func (c *channel) see(sent bool, message []byte) {
-	if c.trace == nil {
+// see shows a message to who traces, if somebody does.
+func see(trace func(sent bool, message []byte), one *sync.Mutex, sent bool, message []byte) {
+	if trace == nil {
 		return
 	}
-	c.tracing.Lock()
-	defer c.tracing.Unlock()
-	c.trace(sent, message)
+	one.Lock()
+	defer one.Unlock()
+	trace(sent, message)
 }
 
 // Extensions lists the extensions that the gateway has granted on this
@@ -94,11 +119,12 @@ func (c *Client) Close() error {
 func (c *Client) Done() <-chan struct{} { return c.done }
 
 // Err says why the connection has ended, as a *ClosedError. It is nil until Done
-// is closed.
+// is closed. Of a stream that the gateway did not take up again it is a
+// *RefusedError.
 func (c *Client) Err() error {
 	select {
 	case <-c.done:
-		return closed(c.conn.Err())
+		return closed(c.carrier.Err())
 	default:
 		return nil
 	}
@@ -125,12 +151,20 @@ func (c *Client) call(ctx context.Context, method string, m wire.Message) ([]byt
 	if err := c.peer.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotSent, closed(err))
 	}
+	if c.stream != nil {
+		return c.carry(ctx, method, m)
+	}
+	return c.send(ctx, method, m)
+}
+
+// send is call on whatever connection there is now.
+func (c *Client) send(ctx context.Context, method string, m wire.Message) ([]byte, error) {
 	var params any
 	if m != nil {
 		params = wire.Encode(c.version, m)
 	}
 	var result wire.Raw
-	err := c.peer.Call(ctx, method, params, &result)
+	err := c.request(ctx, method, params, &result)
 	if err == nil {
 		return result, nil
 	}
@@ -144,6 +178,20 @@ func (c *Client) call(ctx context.Context, method string, m wire.Message) ([]byt
 		return nil, ctx.Err()
 	}
 	return nil, err
+}
+
+// request numbers a request. In a stream an earlier run of this till may have
+// left requests open, so that its numbers do not begin at 1.
+func (c *Client) request(ctx context.Context, method string, params, result any) error {
+	if c.stream == nil {
+		return c.peer.Call(ctx, method, params, result)
+	}
+	for {
+		err := c.peer.CallWithID(ctx, c.stream.id(), method, params, result)
+		if !errors.Is(err, jsonrpc.ErrIDInFlight) {
+			return err
+		}
+	}
 }
 
 // about says in an error which call it ends. An *Error stands for itself.
@@ -194,6 +242,6 @@ func (c *Client) stray(err error) {
 	if _, ok := errors.AsType[*jsonrpc.Fault](err); ok {
 		// What cannot be read may have been an answer, and its call would wait
 		// for ever. The end of the connection ends it as not known.
-		c.conn.StartClose(ws.Protocol, "a message that cannot be read")
+		c.carrier.StartClose(ws.Protocol, "a message that cannot be read")
 	}
 }

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/wire"
@@ -41,9 +44,16 @@ type Options struct {
 
 	// Plain asks for the published contract only. Otherwise a Client opts in to
 	// the extensions that it makes use of (the contract, section 10), as far as
-	// the gateway knows them: keys, status, errors, and late if Handler.Corrected
-	// is set. A URL that names extensions itself is left as it is.
+	// the gateway knows them: keys, status, errors, late if Handler.Corrected is
+	// set, and resume with a Stream. A URL that names extensions itself is left as it is.
 	Plain bool
+
+	// Stream is a name for this till, 1 to 64 printable characters, that no other
+	// till of the site has. With it a Client outlives its connection, where the
+	// gateway knows the extension resume: it dials again by itself and goes on
+	// where it was, and calls that wait get their answers there. See the package
+	// comment.
+	Stream string
 
 	TLS *tls.Config // for wss; nil is the system's
 
@@ -58,44 +68,88 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	var granted []string
-	hear := func(name, value string) {
-		if strings.EqualFold(name, spec.ExtensionsHeader) {
-			granted = strings.Split(value, ",")
-		}
+	asking, err := o.asking(address)
+	if err != nil {
+		return nil, err
 	}
-	asking := o.asking(address)
-	conn, keeper, err := o.dialHearing(ctx, asking, hear)
+	conn, keeper, granted, err := o.dialGranted(ctx, asking)
 	if refused, ok := errors.AsType[*RefusedError](err); ok && refused.Status == http.StatusBadRequest && asking != address {
 		// A gateway that is older, or not ours, and does not know one of them.
-		conn, keeper, err = o.dialHearing(ctx, address, hear)
+		conn, keeper, granted, err = o.dialGranted(ctx, address)
 	}
 	if err != nil {
 		return nil, err
 	}
+	if o.Stream != "" && streams(granted) {
+		return beginStream(ctx, newStream(o, asking, conn, keeper), version, o.Handler, granted)
+	}
 	return newClient(conn, keeper, version, o.Handler, granted...), nil
 }
 
-// asking is the address with the wish for extensions.
-func (o Options) asking(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || o.Plain {
-		return address
+// beginStream makes a client of the first connection of a stream, once it knows
+// where in the stream it is: without that it could not take it up again.
+func beginStream(ctx context.Context, s *stream, v wire.Version, h Handler, granted []string) (*Client, error) {
+	c := newStreamClient(s, v, h, granted...)
+	if _, err := c.call(ctx, wire.MethodConnectedTerminals, nil); err != nil {
+		if _, said := errors.AsType[*Error](err); !said { // what it says has a number, too
+			_ = c.Close()
+			return nil, about("connecting", err)
+		}
 	}
-	q := u.Query()
-	if q.Has("extensions") {
-		return address
+	return c, nil
+}
+
+// streams reports whether what is granted is all that a stream needs.
+func streams(granted []string) bool {
+	for _, name := range []string{wire.ExtensionResume, wire.ExtensionKeys, wire.ExtensionStatus} {
+		if !slices.Contains(granted, name) {
+			return false
+		}
+	}
+	return true
+}
+
+// dialGranted is dial that tells which extensions are granted.
+func (o Options) dialGranted(ctx context.Context, address string) (_ *ws.Conn, _ *ws.Keeper, granted []string, _ error) {
+	conn, keeper, err := o.dialHearing(ctx, address, func(name, value string) {
+		if strings.EqualFold(name, spec.ExtensionsHeader) {
+			granted = strings.Split(value, ",")
+		}
+	})
+	return conn, keeper, granted, err
+}
+
+// maxStreamName is how long the name of a stream may be, in characters.
+const maxStreamName = 64
+
+// asking is the address with the wish for extensions.
+func (o Options) asking(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || o.Plain || u.Query().Has("extensions") {
+		if o.Stream != "" {
+			return "", errors.New("epos: Stream goes with neither Plain nor a URL that names extensions")
+		}
+		return address, nil
 	}
 	names := []string{wire.ExtensionKeys, wire.ExtensionStatus, wire.ExtensionErrors}
 	if o.Handler.Corrected != nil { // else what others wait for would be delivered here, to nobody
 		names = append(names, wire.ExtensionLate)
 	}
+	if o.Stream != "" {
+		if utf8.RuneCountInString(o.Stream) > maxStreamName || !utf8.ValidString(o.Stream) || strings.ContainsFunc(o.Stream, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return "", fmt.Errorf("epos: Stream is not 1 to %d printable characters", maxStreamName)
+		}
+		names = append(names, wire.ExtensionResume)
+	}
 	more := "extensions=" + strings.Join(names, ",")
+	if o.Stream != "" {
+		more += "&stream=" + url.QueryEscape(o.Stream)
+	}
 	if u.RawQuery != "" {
 		more = u.RawQuery + "&" + more
 	}
 	u.RawQuery = more
-	return u.String()
+	return u.String(), nil
 }
 
 // dial opens a connection and has it pinged by a keeper of its own.

@@ -44,6 +44,7 @@ func (e *OutcomeUnknownError) TryAgain(ctx context.Context, o Options, opts ...C
 }
 
 func (e *OutcomeUnknownError) once(ctx context.Context, o Options, opts []CallOption) (Payment, error) {
+	o.Stream = "" // a Client may still have it
 	c, err := Dial(ctx, o)
 	if err != nil {
 		return Payment{}, err

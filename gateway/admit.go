@@ -141,7 +141,7 @@ func (g *Gateway) Admit(k Knock) (*Ticket, error) {
 		return nil, tooMany(g.limits.Connections)
 	}
 	if t.ext.resume {
-		if r := s.streams.room(t); r != nil {
+		if r := s.streams.admit(t); r != nil {
 			return nil, r
 		}
 	}

@@ -582,7 +582,9 @@ func (s *Session) answerSignature(id jsonrpc.ID, usable bool) (sig *signature, w
 
 // matchSignature finds the question that an answer is for: by its own id, or,
 // while exactly one is open, by id 1 or the id of the transaction (the
-// contract, section 2). The caller holds s.mu.
+// contract, section 2). In a stream it is the own id only: an answer may come
+// twice there, after a line broke, and must not decide another question. The
+// caller holds s.mu.
 func (s *Session) matchSignature(id jsonrpc.ID) *signature {
 	var open, own *signature
 	n := 0
@@ -600,7 +602,7 @@ func (s *Session) matchSignature(id jsonrpc.ID) *signature {
 	if own != nil && (own.over == "" || n == 0) {
 		return own
 	}
-	if n == 1 && (id == 1 || id == open.call.id) {
+	if n == 1 && !s.ext.resume && (id == 1 || id == open.call.id) {
 		return open
 	}
 	return own

@@ -42,6 +42,7 @@ type resumption struct {
 	stream string
 	since  int64 // the last message that it has
 	taking bool  // it gave since: it takes the stream up
+	knock  int64 // which of the site's knocks it was: what was opened last need not be what came last
 }
 
 // readResumption takes stream and since from the query of a till that asked for
@@ -73,8 +74,9 @@ func readResumption(q url.Values, resume bool) (r resumption, _ error) {
 
 // Streams are those of a site, by name.
 type streams struct {
-	mu  sync.Mutex
-	all map[string]*stream
+	mu    sync.Mutex
+	all   map[string]*stream
+	knock int64 // number of the last that was let in
 }
 
 // A stream is what the connections of one till have in common. Its home is the
@@ -89,6 +91,7 @@ type stream struct {
 
 	mu      sync.Mutex
 	begun   bool     // some connection has had it
+	knock   int64    // of the newest connection, though it be gone
 	over    bool     // no connection will have it any more
 	live    *Session // the newest connection, or nil
 	lapse   *time.Timer
@@ -126,14 +129,17 @@ func (s *Session) home() *Session {
 	return s
 }
 
-// room says why there is none for the stream that a ticket names, or nil.
-func (ss *streams) room(t *Ticket) *Refusal {
+// admit numbers a knock, or says why there is no room for the stream that it
+// names.
+func (ss *streams) admit(t *Ticket) *Refusal {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
+	ss.knock++
+	t.resume.knock = ss.knock
 	return ss.full(t)
 }
 
-// full is room; ss.mu is held.
+// full says why there is no room for one more stream, or nil. ss.mu is held.
 func (ss *streams) full(t *Ticket) *Refusal {
 	if ss.all[t.resume.stream] != nil || len(ss.all) < maxStreams {
 		return nil
@@ -153,7 +159,7 @@ func (ss *streams) take(t *Ticket) (*stream, *Refusal) {
 		return nil, r
 	}
 	old := ss.all[t.resume.stream]
-	if old != nil && old.home.version == t.version && old.home.ext == t.ext && old.home.caller == t.caller {
+	if old != nil && !old.yields(t) {
 		return old, nil
 	}
 	st := &stream{site: t.site, name: t.resume.stream}
@@ -166,6 +172,15 @@ func (ss *streams) take(t *Ticket) (*stream, *Refusal) {
 		old.end("this stream was begun anew")
 	}
 	return st, nil
+}
+
+// yields reports whether the till of a ticket, the newest, could not read what the
+// stream keeps.
+func (st *stream) yields(t *Ticket) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	h := st.home
+	return t.resume.knock > st.knock && (h.version != t.version || h.ext != t.ext || h.caller != t.caller)
 }
 
 // homes returns those of all streams, with a connection or without.
@@ -185,27 +200,34 @@ func (t *Ticket) enter(sess *Session) *Refusal {
 		if r != nil {
 			return r
 		}
-		if st.attach(sess, t.resume) {
+		switch overtaken, ok := st.attach(sess, t.resume); {
+		case overtaken:
+			return refuse(http.StatusConflict, "%s", tookOver)
+		case ok:
 			return nil
 		}
 	}
 }
 
+const tookOver = "a newer connection of this stream took over"
+
 // attach makes sess the newest connection and sends what its till has missed. It
-// returns false when the stream has come to its end meanwhile.
-func (st *stream) attach(sess *Session, r resumption) bool {
+// is not ok when the stream has come to its end meanwhile, nor when a newer
+// connection was faster.
+func (st *stream) attach(sess *Session, r resumption) (overtaken, ok bool) {
 	st.receiving.Lock() // what the older connection has brought is served first
 	defer st.receiving.Unlock()
 	st.mu.Lock()
-	if st.over {
-		st.mu.Unlock()
-		return false
+	if st.over || r.knock < st.knock {
+		defer st.mu.Unlock()
+		return !st.over, false
 	}
+	st.knock = r.knock
 	if st.lapse != nil {
 		st.lapse.Stop()
 	}
 	if st.live != nil {
-		st.live.conn.Close(closePolicy, "a newer connection of this stream took over")
+		st.live.conn.Close(closePolicy, tookOver)
 	}
 	sess.stream, st.live, st.halted = st, sess, false
 	taken := st.takeUp(r)
@@ -229,7 +251,7 @@ func (st *stream) attach(sess *Session, r resumption) bool {
 	if len(lost) > 0 {
 		st.site.late.forget(st.home) // to be told anew
 	}
-	return true
+	return false, true
 }
 
 // takeUp finds where the till goes on, and sends at once what is out of turn. It
@@ -257,6 +279,7 @@ func (st *stream) takeUp(r resumption) bool {
 		// that it takes no message for one that it has.
 		st.begin(r.since + 1)
 		first = st.first()
+		st.home.numberFrom(r.since)
 	}
 	st.next = first
 	f := newFault(spec.CodeInvalidParams, spec.MessageSinceNotKept, "", "since", strconv.FormatInt(r.since, 10), "first", strconv.FormatInt(first, 10))
@@ -509,6 +532,17 @@ func (s *Session) asks(q *signature) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return q.over == "" && !s.gone
+}
+
+// numberFrom has our own requests numbered on from at least last: no till has had
+// more of them than messages, so that an answer to one of before a restart is
+// none to another.
+func (s *Session) numberFrom(last int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.signatures) == 0 {
+		s.lastAsked = jsonrpc.ID(max(int64(s.lastAsked), last%int64(jsonrpc.MaxID)))
+	}
 }
 
 // sendQuestion sends a request of ours.
