@@ -62,7 +62,7 @@ func openAcquirer(p *Park) (*acquirer, error) {
 	if p.o.Dir == "" {
 		return a, nil
 	}
-	file, lines, err := openLines(filepath.Join(p.o.Dir, booksFile))
+	file, lines, err := openLines(p.o.Disk, filepath.Join(p.o.Dir, booksFile))
 	if err != nil {
 		return nil, err
 	}

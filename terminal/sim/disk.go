@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/tillwire/tillwire/internal/disk"
 )
 
 // replaceFile puts data in place of the file at path: whole or not at all, and
 // on disk when it returns.
-func replaceFile(path string, data []byte) error {
+func replaceFile(d disk.Disk, path string, data []byte) error {
 	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := d.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("sim: %w", err)
 	}
@@ -20,10 +22,10 @@ func replaceFile(path string, data []byte) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(tmp, path)
+		err = d.Rename(tmp, path)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = d.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("sim: %w", err)
@@ -31,27 +33,15 @@ func replaceFile(path string, data []byte) error {
 	return nil
 }
 
-// syncDir makes renames and new files in dir last.
-func syncDir(dir string) error {
-	if !dirSync {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // A lineFile is a file that only grows, by whole lines.
 type lineFile struct {
-	f   *os.File
+	f   disk.File
 	end int64
 }
 
 // openLines opens or makes the file and returns the lines in it. A last line
 // without its end was never reported to anybody and is cut off.
-func openLines(path string) (*lineFile, [][]byte, error) {
+func openLines(d disk.Disk, path string) (*lineFile, [][]byte, error) {
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, nil, fmt.Errorf("sim: %w", err)
@@ -65,7 +55,7 @@ func openLines(path string) (*lineFile, [][]byte, error) {
 			end = i + 1
 		}
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := d.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, nil, fmt.Errorf("sim: %w", err)
 	}
@@ -74,7 +64,7 @@ func openLines(path string) (*lineFile, [][]byte, error) {
 		return nil, nil, errors.Join(fmt.Errorf("sim: %w", err), f.Close())
 	}
 	if isNew {
-		if err := syncDir(filepath.Dir(path)); err != nil {
+		if err := d.SyncDir(filepath.Dir(path)); err != nil {
 			return nil, nil, errors.Join(fmt.Errorf("sim: %w", err), f.Close())
 		}
 	}

@@ -102,23 +102,43 @@ const (
 	ReportCopy    Copy = "report"
 )
 
-// keepRolls is how much paper hangs out of the printer before the oldest falls
-// to the floor.
-const keepRolls = 12
+// How many pieces of paper hang out of the printer before the oldest falls to the
+// floor. Where nobody takes them they are those of the last transaction.
+const (
+	keepRolls     = 12
+	keepUntouched = 2
+)
 
 // A panel is what people see and touch of a machine, under the machine's lock.
 type panel struct {
 	touched bool
-	screen  Screen  // where nothing is asked
-	prompt  *prompt // what is asked; nil when nothing is
-	menu    *prompt // what somebody who looks at the menu is shown
-	after   string  // what the idle screen says of the last transaction
+	screen  [2]Screen  // where nothing is asked
+	prompt  [2]*prompt // what is asked; nil when nothing is
+	menu    *prompt    // what somebody who looks at the menu is shown
+	after   string     // what the idle screen says of the last transaction
 	slot    *held
 	purse   map[string]int // wrong PINs in a row, by test card
 	noPaper bool
 	rolls   []Roll
 	rollID  int
 	eyes    map[chan struct{}]struct{}
+}
+
+// A place is where somebody is who does something at a machine. While a waiter looks at the
+// list of tables, the counter may have a transaction; then that is on the screen.
+type place int
+
+const (
+	atCounter place = iota
+	atTable
+)
+
+// front is the place that is on the screen. The caller holds m.mu.
+func (m *Machine) front() place {
+	if m.run == nil && m.round != nil {
+		return atTable
+	}
+	return atCounter
 }
 
 // Face returns how the machine looks. Every machine has one, also those that
@@ -163,11 +183,9 @@ func (m *Machine) display() Screen {
 	case m.broken:
 		return Screen{Title: "OUT OF ORDER", Lines: []string{"The memory cannot be written"}}
 	case m.asking() != nil:
-		return p.prompt.draw()
+		return m.asking().draw()
 	case m.run != nil || m.round != nil:
-		return p.screen
-	case p.menu != nil:
-		return p.menu.draw()
+		return p.screen[m.front()]
 	}
 	s := Screen{Title: "READY"}
 	if p.after != "" {
@@ -180,9 +198,9 @@ func (m *Machine) display() Screen {
 }
 
 // shows puts on the screen what asks for nothing.
-func (m *Machine) shows(s Screen) {
+func (m *Machine) shows(at place, s Screen) {
 	m.mu.Lock()
-	m.panel.screen = s
+	m.panel.screen[at] = s
 	m.stir()
 	m.mu.Unlock()
 }
@@ -221,7 +239,11 @@ func (m *Machine) hang(c Copy, lines []receipt.Line) *Roll {
 	p := &m.panel
 	p.rollID++
 	p.rolls = append(p.rolls, Roll{ID: p.rollID, Copy: c, Lines: lines})
-	if n := len(p.rolls) - keepRolls; n > 0 {
+	keep := keepUntouched
+	if p.touched {
+		keep = keepRolls
+	}
+	if n := len(p.rolls) - keep; n > 0 {
 		p.rolls = slices.Clone(p.rolls[n:])
 	}
 	m.stir()

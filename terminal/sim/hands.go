@@ -2,7 +2,6 @@ package sim
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/tillwire/tillwire/spec"
@@ -102,17 +101,23 @@ func (m *Machine) press(k Key) error {
 	}
 	if p := m.asking(); p != nil {
 		p.press(k)
-		m.stir()
+	} else { // the machine is ready
+		m.openMenu()
 	}
+	m.stir()
 	return nil
 }
 
 // asking is what people are asked; nil when nothing is. The caller holds m.mu.
 func (m *Machine) asking() *prompt {
-	if p := m.panel.prompt; p != nil && !p.over && !m.troubles.dark && !m.broken {
-		return p
+	p := m.panel.prompt[m.front()]
+	if m.run == nil && m.round == nil {
+		p = m.panel.menu
 	}
-	return nil
+	if p == nil || p.over || m.troubles.dark || m.broken {
+		return nil
+	}
+	return p
 }
 
 // Present holds a test card to the machine. It returns ErrNoEffect when the
@@ -125,7 +130,7 @@ func (m *Machine) Present(card string, how How) error {
 		way = Insert
 	}
 	if !ok || !slices.Contains(c.Ways, string(way)) {
-		return fmt.Errorf("%w: %q to %s", ErrNoCard, card, how)
+		return ErrNoCard
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -205,8 +210,6 @@ func (m *Machine) SwitchOff() {
 	if !m.troubles.dark {
 		m.troubles.pulled = m.cut
 		m.losePower(Mishap{})
-		m.panel.menu = nil
-		m.stir()
 	}
 	m.mu.Unlock()
 	m.tell()

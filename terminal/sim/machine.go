@@ -211,7 +211,7 @@ func (m *Machine) PowerCycle() error {
 
 // wakeUp is a machine that has its power back. The caller holds m.mu.
 func (m *Machine) wakeUp() error {
-	m.run, m.troubles.dark = nil, false
+	m.run, m.troubles.dark, m.panel.menu = nil, false, nil
 	if err := m.wake(); err != nil {
 		m.breakDown(err)
 		return err

@@ -211,7 +211,7 @@ func (m *Machine) remember() error {
 	if m.mem.Version != memoryVersion || m.mem.TID != m.name.tid {
 		return fmt.Errorf("sim: %s is not a memory of %s in version %d", path, m.name.tid, memoryVersion)
 	}
-	file, lines, err := openLines(m.path(seenSuffix))
+	file, lines, err := openLines(m.park.o.Disk, m.path(seenSuffix))
 	if err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func (m *Machine) write(mem memory) error {
 	if err != nil {
 		return fmt.Errorf("sim: %w", err)
 	}
-	if err := replaceFile(m.path(memorySuffix), data); err != nil {
+	if err := replaceFile(m.park.o.Disk, m.path(memorySuffix), data); err != nil {
 		return err
 	}
 	m.written = true
@@ -281,7 +281,7 @@ func (m *Machine) spill(mem *memory) error {
 	for _, s := range old {
 		fmt.Fprintf(&b, "%s %s\n", s.Fate, s.ID)
 	}
-	file, _, err := openLines(m.path(seenSuffix))
+	file, _, err := openLines(m.park.o.Disk, m.path(seenSuffix))
 	if err != nil {
 		return err
 	}

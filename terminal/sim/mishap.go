@@ -192,7 +192,7 @@ func (p *Park) sleep(d time.Duration) bool {
 // noticed.
 func (m *Machine) losePower(mi Mishap) {
 	m.cutLink()
-	m.troubles.dark = true
+	m.troubles.dark, m.panel.menu = true, nil
 	cuts := m.troubles.cuts
 	var ran []chan struct{}
 	if r := m.run; r != nil {

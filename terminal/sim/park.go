@@ -29,6 +29,8 @@ type Options struct {
 	// Dir is where the machines and the acquirer keep their memory. Without it
 	// they keep it in RAM and lose it with the process.
 	Dir string
+	// Disk takes what they write there; the system's when nil.
+	Disk disk.Disk
 	// Account is the four letters of the site in the machines' names; DEMO when
 	// empty.
 	Account string

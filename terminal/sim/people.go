@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"errors"
+
 	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/txn"
 )
@@ -25,6 +27,8 @@ type people interface {
 	decide() error
 	// takeOut returns once the card is out of the reader.
 	takeOut() error
+	// toSign prints what the cardholder signs.
+	toSign() error
 	// verify has the waiter say whether a signature is right.
 	verify() (bool, error)
 	// copies prints the receipts of a transaction that ends so.
@@ -125,10 +129,19 @@ func (p byHeart) takeOut() error {
 	return p.step(RemoveCard, removeTakes)
 }
 
-func (p byHeart) verify() (bool, error) {
+func (p byHeart) toSign() error {
+	if err := p.paper(); err != nil && !errors.Is(err, errUnattended) {
+		return err
+	}
 	p.m.mu.Lock()
-	p.hangToSign()
-	p.m.mu.Unlock()
+	defer p.m.mu.Unlock()
+	if !p.m.panel.noPaper {
+		p.m.hang(MerchantCopy, p.m.park.wish(p.m.name.tid, p.c).Merchant)
+	}
+	return nil
+}
+
+func (p byHeart) verify() (bool, error) {
 	if err := p.round.waiter.stay(StepSignature); err != nil {
 		return false, err
 	}
@@ -138,6 +151,11 @@ func (p byHeart) verify() (bool, error) {
 // copies takes no time at the counter: the paper hangs there once the
 // transaction is over.
 func (p byHeart) copies(result txn.Result) error {
+	if p.c.Outcome.PAN != "" {
+		if err := p.paper(); err != nil && !errors.Is(err, errUnattended) {
+			return err
+		}
+	}
 	if p.round == nil {
 		return nil
 	}

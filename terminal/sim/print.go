@@ -201,7 +201,7 @@ func stamp(t time.Time) string { return t.Format("02/01/2006 15:04:05") }
 // reportLines prints a report.
 func (p *Park) reportLines(tid txn.TID, r report.Report) []receipt.Line {
 	b := p.head(tid)
-	b.Centred(strings.ReplaceAll(string(r.Type), "_", " "), receipt.Bold)
+	b.Centred(reportTitle(r.Type), receipt.Bold)
 	b.Text(stamp(r.Time))
 	if r.Balances != nil {
 		balanceLines(b, *r.Balances)
@@ -219,6 +219,8 @@ func (p *Park) reportLines(tid txn.TID, r report.Report) []receipt.Line {
 	}
 	return b.Line(receipt.TicketFeed).Lines()
 }
+
+func reportTitle(t report.Type) string { return strings.ReplaceAll(string(t), "_", " ") }
 
 func balanceLines(b *receipt.Builder, t report.Balances) {
 	since := "INSTALLATION"

@@ -24,6 +24,10 @@ const (
 	// off, at speed 1, before it prints the customer's. For a card that was tapped
 	// it prints none unless somebody wants it within that time.
 	CopyTakes = 5 * time.Second
+	// TableLimit is for what a waiter chooses in a visit; then the table is left.
+	TableLimit = 5 * time.Minute
+	// NoteLimit is for what has to be read and asks for nothing.
+	NoteLimit = 10 * time.Second
 	// MenuLimit is for a choice in the menu; then the machine shows that it is ready.
 	MenuLimit = time.Minute
 )
@@ -53,11 +57,11 @@ func (p *prompt) end() {
 }
 
 // raise puts a prompt on the screen until the function that it returns is
-// called. It is over by itself once limit has passed; 0 is no limit.
-func (m *Machine) raise(p *prompt, limit time.Duration) (lower func()) {
+// called. It is over by itself once limit has passed.
+func (m *Machine) raise(at place, p *prompt, limit time.Duration) (lower func()) {
 	p.done = make(chan struct{})
 	m.mu.Lock()
-	m.panel.prompt = p
+	m.panel.prompt[at] = p
 	if p.noticed != nil { // it may be so already
 		p.noticed()
 	}
@@ -75,9 +79,7 @@ func (m *Machine) raise(p *prompt, limit time.Duration) (lower func()) {
 		t.Stop()
 		m.mu.Lock()
 		p.end()
-		if m.panel.prompt == p {
-			m.panel.prompt = nil
-		}
+		m.panel.prompt[at] = nil
 		m.stir()
 		m.mu.Unlock()
 	}
@@ -86,9 +88,26 @@ func (m *Machine) raise(p *prompt, limit time.Duration) (lower func()) {
 // ask puts a prompt to the people at the machine, and returns errUnattended
 // when nobody answered it.
 func (r *run) ask(p *prompt, limit time.Duration) error {
-	lower := r.m.raise(p, limit)
+	at := atCounter
+	if r.round != nil {
+		at = atTable
+	}
+	lower := r.m.raise(at, p, limit)
 	defer lower()
 	if err := await(r, p.done); err != nil {
+		return err
+	}
+	if p.late {
+		return errUnattended
+	}
+	return nil
+}
+
+// asks is run.ask for what is no part of a payment.
+func (w *round) asks(p *prompt, limit time.Duration) error {
+	lower := w.m.raise(atTable, p, limit)
+	defer lower()
+	if err := waitFor(w, p.done); err != nil {
 		return err
 	}
 	if p.late {
@@ -171,9 +190,8 @@ func (m *Machine) outOfPaper() bool {
 }
 
 // newRoll is the prompt for paper.
-func (m *Machine) newRoll() *prompt {
+func (m *Machine) newRoll(title string) *prompt {
 	p := &prompt{}
-	title := m.title()
 	p.draw = func() Screen {
 		return Screen{Title: title, Lines: []string{says(ReplacePaper)}, Asks: AsksPaper}
 	}
@@ -183,11 +201,4 @@ func (m *Machine) newRoll() *prompt {
 		}
 	}
 	return p
-}
-
-// title is what the screen is about.
-func (m *Machine) title() string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.panel.screen.Title
 }

@@ -566,12 +566,22 @@ func (w *round) leave(end VisitEnd) error {
 
 // shows puts a text on the screen.
 func (w *round) shows(s Step, text string) {
-	w.m.shows(Screen{Title: w.title(), Lines: strings.Split(strings.TrimRight(text, "\n"), "\n")})
+	w.m.shows(atTable, w.screen(s, text))
 	step := VisitStep{Step: s, Text: text, At: w.m.park.now()}
 	w.res.Steps = append(w.res.Steps, step)
 	if w.show != nil {
 		w.show(step)
 	}
+}
+
+// screen is a step as the machine's face shows it: what is on paper is in the
+// printer.
+func (w *round) screen(s Step, text string) Screen {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if len(lines) > 1 && s != StepList {
+		lines = []string{"Printing"}
+	}
+	return Screen{Title: w.title(), Lines: lines}
 }
 
 // title is what the screen is about.

@@ -36,7 +36,7 @@ type run struct {
 	people      people
 	cancellable bool
 	refused     bool // UNABLE_TO_CANCEL was said, or is not to be
-	printed     int  // copies of the receipt that are out of the printer, or not wanted: 1 is the merchant's
+	printed     bool // the receipts are out of the printer, or nobody wants them
 
 	round     *round        // of a payment at a table; nil at the counter
 	forbidden chan struct{} // of a payment: closed, under the machine's lock, when it may not be charged
@@ -305,14 +305,16 @@ func (r *run) afterApproval() error {
 	if err := r.removeCard(); err != nil {
 		return err
 	}
-	switch {
-	case r.c.Phase != signing:
+	if r.c.Phase != signing {
 		return nil
-	case r.round != nil:
-		return r.signedAtTable()
-	default:
-		return r.signature()
 	}
+	if err := r.people.toSign(); err != nil {
+		return err
+	}
+	if r.round != nil {
+		return r.signedAtTable()
+	}
+	return r.signature()
 }
 
 // signature asks for it to be verified and waits for the answer. Its own limit
@@ -321,8 +323,7 @@ func (r *run) signature() error {
 	m := r.m
 	m.mu.Lock()
 	r.asked = true
-	m.panel.screen = Screen{Title: r.title(), Lines: []string{"Signature: the till is asked"}}
-	r.hangToSign()
+	r.m.panel.screen[atCounter] = Screen{Title: r.title(), Lines: []string{"Signature: the till is asked"}}
 	m.enqueue(terminal.SignatureWanted{ID: r.c.ID, Wish: m.park.wish(m.name.tid, r.c)})
 	r.strike(AtSigning)
 	m.mu.Unlock()
@@ -363,16 +364,15 @@ func (r *run) removeCard() error {
 		defer r.m.NewRoll() //nolint:errcheck // somebody may have been faster
 		return r.step(ReplacePaper, r.script.PaperOut)
 	}
-	return r.paper()
+	return nil
 }
 
-// paper waits for a new roll where there is none.
+// paper waits for a new roll where there is none. It returns errUnattended when
+// nobody brings one.
 func (r *run) paper() error {
 	for r.m.outOfPaper() {
 		r.notify(ReplacePaper)
-		if err := r.ask(r.m.newRoll(), PaperLimit); errors.Is(err, errUnattended) {
-			return nil // nothing is printed
-		} else if err != nil {
+		if err := r.ask(r.m.newRoll(r.title()), PaperLimit); err != nil {
 			return err
 		}
 	}
@@ -389,9 +389,11 @@ func (r *run) notify(n txn.Notification) {
 	m := r.m
 	m.mu.Lock()
 	if text := says(n); text != "" {
-		m.panel.screen = Screen{Title: r.title(), Lines: []string{text}}
+		m.panel.screen[atCounter] = Screen{Title: r.title(), Lines: []string{text}}
 	}
-	m.enqueue(terminal.Notified{ID: r.c.ID, Value: n})
+	if !r.c.Request.IsReport() { // of which there is no progress
+		m.enqueue(terminal.Notified{ID: r.c.ID, Value: n})
+	}
 	m.mu.Unlock()
 	m.tell()
 }
@@ -399,6 +401,9 @@ func (r *run) notify(n txn.Notification) {
 // title says what the transaction is about.
 func (r *run) title() string {
 	o := r.c.Outcome
+	if r.c.Request.IsReport() {
+		return reportTitle(r.c.Request.Report)
+	}
 	if o.Type == txn.AccountVerification {
 		return typeText(o.Type)
 	}
@@ -532,23 +537,13 @@ func (r *run) finish(result txn.Result) {
 // hangSlips lets out the copies that are not out yet. A merchant copy that was
 // signed stands, unless nothing was taken after all. The caller holds m.mu.
 func (r *run) hangSlips(o txn.Outcome) {
-	if o.PAN == "" || r.m.panel.noPaper {
+	if o.PAN == "" || r.printed || r.m.panel.noPaper {
 		return
 	}
-	if r.printed < 1 && !r.signed(o.Result) {
+	if !r.signed(o.Result) {
 		r.m.hang(MerchantCopy, o.Receipts.Merchant)
 	}
-	if r.printed < 2 {
-		r.m.hang(CustomerCopy, o.Receipts.Customer)
-	}
-}
-
-// hangToSign lets out the merchant copy for the cardholder to sign. The caller
-// holds m.mu.
-func (r *run) hangToSign() {
-	if r.printed < 1 && !r.m.panel.noPaper {
-		r.m.hang(MerchantCopy, r.m.park.wish(r.m.name.tid, r.c).Merchant)
-	}
+	r.m.hang(CustomerCopy, o.Receipts.Customer)
 }
 
 // signed reports whether the merchant copy was printed to be signed, and stands.
@@ -643,10 +638,14 @@ func (r *run) report() {
 			return
 		}
 	}
+	m := r.m
+	m.shows(atCounter, Screen{Title: r.title(), Lines: []string{"Printing"}})
 	if r.pause(printTakes) != nil {
 		return
 	}
-	m := r.m
+	if err := r.paper(); err != nil && !errors.Is(err, errUnattended) {
+		return
+	}
 	m.mu.Lock()
 	made, ledger := m.mem.Ledger.Make(r.c.Request.Report, m.park.now())
 	made.Lines = m.park.reportLines(m.name.tid, made)
@@ -662,7 +661,9 @@ func (r *run) report() {
 		m.breakDown(err)
 	} else {
 		m.run, r.made = nil, &made
-		m.hang(ReportCopy, made.Lines)
+		if !m.panel.noPaper {
+			m.hang(ReportCopy, made.Lines)
+		}
 		m.enqueue(e.event())
 	}
 	m.mu.Unlock()

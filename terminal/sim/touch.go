@@ -163,6 +163,8 @@ func (h *byHand) present() (card, error) {
 			if h.fails >= chipTries {
 				text, ways = "Please swipe card", []How{Swipe}
 			}
+		case next == InsertCard:
+			show, text, ways = next, says(next), []How{Insert, InsertWrongly}
 		default:
 			show, text = next, says(next)
 		}
@@ -477,6 +479,14 @@ func (h *byHand) takeOut() error {
 	return err
 }
 
+func (h *byHand) toSign() error {
+	err := h.prints(MerchantCopy, h.m.park.wish(h.m.name.tid, h.c).Merchant)
+	if errors.Is(err, errUnattended) {
+		return nil
+	}
+	return err
+}
+
 // verify has the waiter decide. Without an answer the signature is refused:
 // nobody has seen it.
 func (h *byHand) verify() (bool, error) {
@@ -491,19 +501,29 @@ func (h *byHand) verify() (bool, error) {
 	return q.chosen == KeyEnter, err
 }
 
-// copies prints the merchant's copy, and then the customer's. For a card that
-// was tapped there is none unless F1 asks for it (the contract, section 15).
+// copies prints the merchant's copy, and then the customer's. Without paper, and
+// nobody to bring some, it prints none.
 func (h *byHand) copies(result txn.Result) error {
 	o := h.m.outcome(h.c, result)
 	if o.PAN == "" {
 		return nil
 	}
-	if !h.signed(result) {
+	err := h.bothCopies(o)
+	h.printed = true
+	if errors.Is(err, errUnattended) {
+		return nil
+	}
+	return err
+}
+
+// bothCopies: for a card that was tapped there is no customer copy unless F1
+// asks for it (the contract, section 15).
+func (h *byHand) bothCopies(o txn.Outcome) error {
+	if !h.signed(o.Result) {
 		if err := h.prints(MerchantCopy, o.Receipts.Merchant); err != nil {
 			return err
 		}
 	}
-	h.printed = 1
 	tapped := o.Method == txn.MethodContactless
 	s := Screen{Title: h.title(), Lines: []string{"Please tear off the merchant copy"}}
 	key := KeyUse{KeyEnter, "Customer copy"}
@@ -519,7 +539,6 @@ func (h *byHand) copies(result txn.Result) error {
 		}
 		wanted = wanted || q.chosen == KeyF1
 	}
-	h.printed = 2
 	if !wanted {
 		return nil
 	}
@@ -529,10 +548,14 @@ func (h *byHand) copies(result txn.Result) error {
 // prints lets a copy out of the printer, line by line. Where the paper ends it
 // is printed again on a new roll.
 func (h *byHand) prints(c Copy, lines []receipt.Line) error {
-	h.m.shows(Screen{Title: h.title(), Lines: []string{"Printing"}})
+	at := atCounter
+	if h.round != nil {
+		at = atTable
+	}
+	h.m.shows(at, Screen{Title: h.title(), Lines: []string{"Printing"}})
 	for {
-		if err := h.paper(); err != nil || h.m.outOfPaper() {
-			return err // or nobody put a roll in
+		if err := h.paper(); err != nil {
+			return err
 		}
 		whole, err := h.m.unroll(c, lines, h.pause)
 		if whole || err != nil {
