@@ -193,6 +193,7 @@ type screen struct {
 	mu   sync.Mutex
 	out  io.Writer
 	told map[txn.RequestID]bool // ends that were shown
+	down string                 // why there is no link, as it was shown; empty while there is one
 }
 
 func (v *screen) show(format string, args ...any) {
@@ -203,11 +204,17 @@ func (v *screen) show(format string, args ...any) {
 
 // stands shows the link's ups and downs.
 func (v *screen) stands(s link.Standing) {
-	switch {
-	case s.Up:
+	was := v.down
+	if v.down = ""; s.Up {
 		v.show("linked to the gateway")
-	default:
-		v.show("no link to the gateway: %v", s.Err)
+		return
+	}
+	v.down = strings.TrimPrefix(s.Err.Error(), "link: ")
+	switch {
+	case s.Next == 0: // it is the reason for the end
+		v.show("no link to the gateway")
+	case v.down != was:
+		v.show("no link to the gateway, which is dialled until it is there: %s", v.down)
 	}
 }
 

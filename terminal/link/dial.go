@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 func Dialler(address string, secure *tls.Config, keeper *ws.Keeper) (func(context.Context) (*ws.Conn, error), error) {
 	u, err := url.Parse(strings.TrimSpace(address))
 	if err != nil || (u.Scheme != "ws" && u.Scheme != "wss") || u.Host == "" {
-		return nil, errors.New("link: the address is not of the form wss://host/terminal?token=…")
+		return nil, errAddress
 	}
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -33,6 +34,9 @@ func Dialler(address string, secure *tls.Config, keeper *ws.Keeper) (func(contex
 	if strings.Trim(u.Path, "/") == "" {
 		u.Path = Path
 	}
+	if !strings.EqualFold(path.Base(u.Path), path.Base(Path)) || q.Get("token") == "" {
+		return nil, errAddress
+	}
 	u.RawQuery, u.Fragment = q.Encode(), ""
 	target := u.String()
 	return func(ctx context.Context) (*ws.Conn, error) {
@@ -41,6 +45,8 @@ func Dialler(address string, secure *tls.Config, keeper *ws.Keeper) (func(contex
 		})
 	}, nil
 }
+
+var errAddress = errors.New("link: the address is not of the form wss://host/terminal?token=…")
 
 const dialLimit = 15 * time.Second
 

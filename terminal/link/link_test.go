@@ -871,7 +871,7 @@ func TestBadRequests(t *testing.T) {
 
 // TestDialler: the address is made whole, and no error repeats it.
 func TestDialler(t *testing.T) {
-	for _, bad := range []string{"", "http://127.0.0.1/terminal?token=secret", "ws://?token=secret", "ws://h/terminal?token=secret%zz", "\x00secret"} {
+	for _, bad := range []string{"", "http://127.0.0.1/terminal?token=secret", "ws://?token=secret", "ws://h/terminal?token=secret%zz", "\x00secret", "ws://h/pac?token=secret", "ws://h/terminal?key=secret", "ws://h/?token="} {
 		if _, err := Dialler(bad, nil, nil); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", bad, err)
 		}
@@ -907,6 +907,11 @@ func TestDialler(t *testing.T) {
 	l.Close()
 	if _, err = dial(t.Context()); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("nobody there: %v", err)
+	}
+	for _, good := range []string{"ws://h:1?token=s", "wss://h/Terminal/?token=s", " wss://h/behind/a/proxy/terminal?token=s&link-version=1\n"} {
+		if _, err := Dialler(good, nil, nil); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,8 +46,9 @@ type Machine struct {
 
 // A Standing is how the link stands.
 type Standing struct {
-	Up  bool
-	Err error // why it is down; nil when it never was up
+	Up   bool
+	Err  error         // why it is down
+	Next time.Duration // until it is dialled again, from when it is down
 }
 
 // A RejectedError says that the gateway will not have this machine, and that
@@ -131,6 +133,7 @@ func (m Machine) Run(ctx context.Context) error {
 		m.Log = slog.New(slog.DiscardHandler)
 	}
 	k := &keeping{Machine: m, back: make(chan struct{}, 1)}
+	said := "" // why it was down, last
 	for failures := 0; ; {
 		if err := k.present(ctx); err != nil {
 			return err
@@ -139,8 +142,8 @@ func (m Machine) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		m.Watch(Standing{Err: err})
 		if rejected, ok := errors.AsType[*RejectedError](err); ok {
+			m.Watch(Standing{Err: err})
 			return rejected
 		}
 		if held(lasted, err) {
@@ -148,7 +151,14 @@ func (m Machine) Run(ctx context.Context) error {
 		}
 		d := m.pause(failures, err)
 		failures++
-		m.Log.Warn("the link to the gateway is down", "tid", m.TID, "error", err, "next", d)
+		m.Watch(Standing{Err: err, Next: d})
+		level := slog.LevelWarn
+		if why := err.Error(); why == said && lasted == 0 {
+			level = slog.LevelDebug // as it was before
+		} else {
+			said = why
+		}
+		m.Log.Log(ctx, level, "the link to the gateway is down", "tid", m.TID, "error", err, "next", d)
 		if d <= 0 {
 			continue
 		}
@@ -340,7 +350,7 @@ func (s *session) greet() error {
 	case m.Kind == jsonrpc.ErrorResponse && m.Error.Code == jsonrpc.InternalError:
 		return fmt.Errorf("link: hello: %w", m.Error) // the next one may fare better
 	case m.Kind == jsonrpc.ErrorResponse:
-		return &RejectedError{Reason: m.Error.Error()}
+		return &RejectedError{Reason: "the hello: " + strings.TrimPrefix(m.Error.Message, "Invalid params: ")}
 	case m.Kind != jsonrpc.Response || m.ID != id:
 		return errors.New("link: the gateway did not answer the hello first")
 	}
