@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tillwire/tillwire/internal/disk"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
 )
@@ -102,6 +103,9 @@ func Open(o Options) (*Park, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Disk == nil {
+		o.Disk = disk.System{}
 	}
 	if o.wrote == nil {
 		o.wrote = func() {}
