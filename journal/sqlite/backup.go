@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/tillwire/tillwire/internal/disk"
 	"github.com/tillwire/tillwire/journal"
 )
 
@@ -88,7 +89,7 @@ func (s *Store) Backup(ctx context.Context, path string) (b Backup, err error) {
 	if err := os.Rename(name, path); err != nil {
 		return b, fmt.Errorf("journal: backup: %w", err)
 	}
-	return b, syncDir(filepath.Dir(path))
+	return b, disk.System{}.SyncDir(filepath.Dir(path))
 }
 
 // absent refuses a file that is there.
@@ -276,7 +277,7 @@ func Restore(ctx context.Context, path, dir string, note func(Backup) error) (b 
 			return b, err
 		}
 	}
-	f, err := createMark(dir, end)
+	f, err := createMark(disk.System{}, dir, end)
 	if err != nil {
 		return b, err
 	}
@@ -287,7 +288,7 @@ func Restore(ctx context.Context, path, dir string, note func(Backup) error) (b 
 	if err := os.Rename(part, filepath.Join(dir, FileName)); err != nil {
 		return b, fmt.Errorf("journal: %w", err)
 	}
-	return b, syncDir(dir)
+	return b, disk.System{}.SyncDir(dir)
 }
 
 func copyFile(from, to string) error {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tillwire/tillwire/internal/disk"
 	"github.com/tillwire/tillwire/journal"
 )
 
@@ -51,8 +52,8 @@ func readMark(dir string) (mark, bool, error) {
 
 // createMark writes a first mark and has it on disk when it returns: from
 // then on the file keeps its length and is written in place.
-func createMark(dir string, m mark) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, markName), os.O_CREATE|os.O_RDWR, 0o600)
+func createMark(d disk.Disk, dir string, m mark) (disk.File, error) {
+	f, err := d.OpenFile(filepath.Join(dir, markName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
@@ -61,7 +62,7 @@ func createMark(dir string, m mark) (*os.File, error) {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = syncDir(dir)
+		err = d.SyncDir(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", errors.Join(err, f.Close()))

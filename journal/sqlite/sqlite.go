@@ -15,7 +15,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -26,6 +25,7 @@ import (
 
 	"modernc.org/sqlite"
 
+	"github.com/tillwire/tillwire/internal/disk"
 	"github.com/tillwire/tillwire/journal"
 )
 
@@ -47,6 +47,9 @@ type Options struct {
 	// WriterID begins the chain of a new folder; empty is a random one. A
 	// folder keeps the one it was made with.
 	WriterID string
+	// Disk takes the mark beside the database, which SQLite writes by itself; the
+	// system's when nil.
+	Disk disk.Disk
 	// BallastSize in bytes; 0 is DefaultBallast, negative is none.
 	BallastSize int64
 	// Observe hears of each commit: how many appends it held and how long it
@@ -100,6 +103,9 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	if o.BallastSize == 0 {
 		s.o.BallastSize = DefaultBallast
+	}
+	if o.Disk == nil {
+		s.o.Disk = disk.System{}
 	}
 	if o.probeEvery == 0 {
 		s.o.probeEvery = time.Second
@@ -349,17 +355,4 @@ func (s *Store) Close() error {
 		return nil
 	}
 	return errors.Join(s.q.close(), s.read.Close(), s.finish())
-}
-
-// syncDir has the folder's own entries on disk.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
-		err = nil // Windows has no such thing
-	}
-	return errors.Join(err, d.Close())
 }

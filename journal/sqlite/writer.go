@@ -15,6 +15,7 @@ import (
 
 	"modernc.org/sqlite"
 
+	"github.com/tillwire/tillwire/internal/disk"
 	"github.com/tillwire/tillwire/journal"
 )
 
@@ -93,7 +94,7 @@ func (s *Store) submit(ctx context.Context, r *request) error {
 type writer struct {
 	s    *Store
 	c    *conn
-	mark *os.File
+	mark disk.File
 	tail mark // the last entry on disk
 	next mark // the last entry of the transaction that is being written
 
@@ -143,7 +144,7 @@ func newWriter(s *Store, c *conn, tail mark) (*writer, error) {
 		}
 	}
 	var err error
-	if w.mark, err = createMark(s.dir, tail); err != nil {
+	if w.mark, err = createMark(s.o.Disk, s.dir, tail); err != nil {
 		return nil, err
 	}
 	if err := w.ballast.fill(); err != nil {
