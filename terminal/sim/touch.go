@@ -308,7 +308,7 @@ func (h *byHand) refuse() error {
 	switch o := h.c.Outcome; {
 	case o.Scheme == "":
 		return h.breakOff(CardNotSupported)
-	case past(o.Expiry, h.m.park.now()):
+	case h.card.Expires != "", past(o.Expiry, h.m.park.now()):
 		return h.breakOff(CardExpired)
 	}
 	return nil
@@ -324,8 +324,9 @@ func (h *byHand) breakOff(why txn.Notification) error {
 
 // past reports whether a card's date, MM/YY, was before this month.
 func past(expiry string, now time.Time) bool {
-	end, err := time.ParseInLocation("01/06", expiry, now.Location())
-	return err == nil && !now.Before(end.AddDate(0, 1, 0))
+	var month, year int
+	_, err := fmt.Sscanf(expiry, "%d/%d", &month, &year)
+	return err == nil && (2000+year)*12+month < now.Year()*12+int(now.Month())
 }
 
 // CashbackMost is the most cash that a machine gives, in minor units (the
