@@ -112,7 +112,8 @@ type Journal interface {
 	// OpenStreams returns the heads of all open streams, oldest first.
 	OpenStreams(ctx context.Context) ([]Head, error)
 	// LastCounting returns the transaction stream of that terminal that was
-	// dispatched last among those that count, or ErrNotFound.
+	// accepted last among those that count, or ErrNotFound. A terminal has one at
+	// a time, so it is also the one that was dispatched last.
 	LastCounting(ctx context.Context, site txn.SiteID, tid txn.TID) (Head, error)
 	// ByKey returns the stream with that request key, or ErrNotFound. A key
 	// names one stream of its site: the first append of another is ErrKeyTaken.

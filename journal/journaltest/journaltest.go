@@ -317,7 +317,7 @@ func (s suite) lastCounting(t *testing.T) {
 	put("r1", "shop", "1001", 1)
 	last("shop", "1001", "r1")
 	put("r3", "shop", "1001", 3)
-	put("r2", "shop", "1001", 2) // dispatched before r3, though written later
+	put("r2", "shop", "1001", 2) // accepted before r3, though written later
 	put("r4", "shop", "1002", 4)
 	put("r5", "bar", "1001", 5)
 	last("shop", "1001", "r3")
@@ -380,6 +380,11 @@ func (s suite) list(t *testing.T) {
 	must(t, err)
 	if len(all) != 120 {
 		t.Fatalf("%d heads in all, want 120", len(all))
+	}
+	for i, h := range all {
+		if want := journal.Stream(fmt.Sprintf("r%03d", i)); h.Stream != want {
+			t.Fatalf("%s is number %d of all, want %s", h.Stream, i+1, want)
+		}
 	}
 	for name, q := range map[string]journal.Query{
 		"all":           {},

@@ -146,7 +146,7 @@ func (s *Store) LastCounting(ctx context.Context, site txn.SiteID, tid txn.TID) 
 	for _, st := range s.order {
 		h := st.head
 		if h.Kind == journal.TransactionStream && h.Counts && h.Site == site && h.TID == tid &&
-			(last == nil || !h.DispatchedAt.Before(last.head.DispatchedAt)) {
+			(last == nil || !h.AcceptedAt.Before(last.head.AcceptedAt)) {
 			last = st
 		}
 	}

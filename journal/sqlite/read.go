@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -19,12 +20,17 @@ const (
 	entryQuery  = `SELECT e.prev, e.hash, e.data, p.hash FROM entries e LEFT JOIN entries p ON p.id = e.id - 1 WHERE e.id = ?`
 	headQuery   = `SELECT ` + headColumns + ` FROM heads WHERE stream = ?`
 	openQuery   = `SELECT ` + headColumns + ` FROM heads WHERE open = 1 ORDER BY accepted, id`
-	lastQuery   = `SELECT ` + headColumns + ` FROM heads WHERE site = ? AND tid = ? AND counts = 1 AND kind = 'transaction' ORDER BY dispatched DESC, id DESC LIMIT 1`
+	lastQuery   = `SELECT ` + headColumns + ` FROM heads WHERE +site = ? AND tid = ? AND counts = 1 AND kind = 'transaction' ORDER BY accepted DESC, id DESC LIMIT 1`
 	byKeyQuery  = `SELECT ` + headColumns + ` FROM heads WHERE site = ? AND request_key = ? AND request_key <> ''`
 	sitesQuery  = `SELECT id, name, time_zone, strict, reject_unanswered, simulated, limits, created, sum FROM sites ORDER BY id`
 	keysQuery   = `SELECT id, site, hash, faces, note, created, revoked, sum FROM keys ORDER BY id`
 	chainQuery  = `SELECT id, prev, hash, data FROM entries ORDER BY id`
 	streamQuery = `SELECT ` + headColumns + ` FROM heads ORDER BY id`
+	// inUseQuery finds the sites that have streams, each by one look at an index.
+	inUseQuery = `WITH RECURSIVE used (site) AS (
+		SELECT min(site) FROM heads
+		UNION ALL SELECT (SELECT min(h.site) FROM heads h WHERE h.site > used.site) FROM used WHERE used.site IS NOT NULL
+	) SELECT site FROM used WHERE site IS NOT NULL`
 )
 
 // queries are those of the hot path, prepared.
@@ -184,16 +190,53 @@ func (s *Store) ByKey(ctx context.Context, site txn.SiteID, key string) (journal
 
 // List implements journal.Journal.
 func (s *Store) List(ctx context.Context, q journal.Query) ([]journal.Head, error) {
-	query, args := listQuery(q)
+	if q.Site == "" && q.TID == "" && q.Kind != journal.OrphanStream {
+		return s.listAll(ctx, q)
+	}
+	query, args := listQuery(q, q.Site != "")
 	return s.heads(ctx, query, args...)
 }
 
+// listAll lists what all sites have, from what each has: no index holds the heads
+// of all in the order of a list. What comes meanwhile may or may not be in it.
+func (s *Store) listAll(ctx context.Context, q journal.Query) ([]journal.Head, error) {
+	sites, err := all(ctx, s, func(scan scanner) (site txn.SiteID, err error) {
+		err = scan((*string)(&site))
+		return site, err
+	}, inUseQuery)
+	if err != nil {
+		return nil, err
+	}
+	var found []row
+	for _, q.Site = range sites {
+		query, args := listQuery(q, true)
+		more, err := s.rows(ctx, query, args...)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+		slices.SortFunc(found, func(a, b row) int {
+			order := cmp.Or(a.head.AcceptedAt.Compare(b.head.AcceptedAt), cmp.Compare(a.id, b.id))
+			if q.OldestFirst {
+				return order
+			}
+			return -order
+		})
+		found = found[:min(len(found), q.Max())]
+	}
+	return headsOf(found), nil
+}
+
 // listQuery writes the query for q with the conditions it has and no others,
-// so that an index serves it.
-func listQuery(q journal.Query) (string, []any) {
+// so that an index serves it. OfSite says whether the site is one of them. Where
+// a terminal is named its index is the one: it holds least.
+func listQuery(q journal.Query, ofSite bool) (string, []any) {
 	var where []string
 	var args []any
-	if q.Site != "" {
+	switch {
+	case ofSite && q.TID != "":
+		where, args = append(where, "+site = ?"), append(args, string(q.Site))
+	case ofSite:
 		where, args = append(where, "site = ?"), append(args, string(q.Site))
 	}
 	if q.TID != "" {
@@ -226,11 +269,24 @@ func listQuery(q journal.Query) (string, []any) {
 }
 
 func (s *Store) heads(ctx context.Context, query string, args ...any) ([]journal.Head, error) {
-	return all(ctx, s, func(scan scanner) (journal.Head, error) {
-		var r row
-		err := r.scan(scan)
-		return r.head, err
+	found, err := s.rows(ctx, query, args...)
+	return headsOf(found), err
+}
+
+// rows returns the rows of the table heads that a query finds.
+func (s *Store) rows(ctx context.Context, query string, args ...any) ([]row, error) {
+	return all(ctx, s, func(scan scanner) (r row, err error) {
+		err = r.scan(scan)
+		return r, err
 	}, query, args...)
+}
+
+func headsOf(rows []row) []journal.Head {
+	var out []journal.Head
+	for _, r := range rows {
+		out = append(out, r.head)
+	}
+	return out
 }
 
 // A scanner reads the columns of a row.

@@ -102,10 +102,10 @@ type writer struct {
 	// else writes; should somebody, the conditions in the statements find out.
 	rows map[journal.Stream]*row
 
-	begin, commit, rollback               *stmt
-	insertEntry, insertHead               *stmt
-	updateHead, updateOpen, updateIndexed *stmt
-	findHead, probe                       *stmt
+	begin, commit, rollback *stmt
+	insertEntry, insertHead *stmt
+	updateHead, updateOpen  *stmt
+	findHead, probe         *stmt
 
 	ballast ballast
 	pages   int // about how many were written since a checkpoint was asked for
@@ -117,13 +117,12 @@ type writer struct {
 const (
 	insertEntryQuery = `INSERT INTO entries (id, prev, hash, data) VALUES (?, ?, ?, ?)`
 	insertHeadQuery  = `INSERT INTO heads (` + headColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
-	// Without the columns that stand in an index, since SQLite writes an index
-	// anew for every column that is set, changed or not, and without the amount,
-	// which changes once at most. Most heads that end cease to be open, and no more.
-	updateHeadQuery    = `UPDATE heads SET last=?, state=?, told=?, type=?, result=?, ended=?, records=?, sum=? WHERE id=? AND records=?`
-	updateOpenQuery    = `UPDATE heads SET last=?, state=?, told=?, type=?, result=?, ended=?, records=?, sum=?, open=? WHERE id=? AND records=?`
-	updateIndexedQuery = `UPDATE heads SET last=?, state=?, told=?, type=?, result=?, ended=?, records=?, sum=?, open=?, counts=?, dispatched=?, minor=?, currency=? WHERE id=? AND records=?`
-	probeQuery         = `INSERT INTO meta (name, value) VALUES ('probe', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
+	// Without the column that stands in an index, since SQLite writes an index
+	// anew for every column that is set, changed or not.
+	updateHeadQuery = `UPDATE heads SET ` + updated + ` WHERE id=? AND records=?`
+	updateOpenQuery = `UPDATE heads SET open=?, ` + updated + ` WHERE id=? AND records=?`
+	updated         = `last=?, state=?, told=?, type=?, result=?, counts=?, dispatched=?, minor=?, currency=?, ended=?, records=?, sum=?`
+	probeQuery      = `INSERT INTO meta (name, value) VALUES ('probe', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 )
 
 func newWriter(s *Store, c *conn, tail mark) (*writer, error) {
@@ -135,7 +134,7 @@ func newWriter(s *Store, c *conn, tail mark) (*writer, error) {
 	for query, to := range map[string]**stmt{
 		"BEGIN IMMEDIATE": &w.begin, "COMMIT": &w.commit, "ROLLBACK": &w.rollback,
 		insertEntryQuery: &w.insertEntry, insertHeadQuery: &w.insertHead,
-		updateHeadQuery: &w.updateHead, updateOpenQuery: &w.updateOpen, updateIndexedQuery: &w.updateIndexed,
+		updateHeadQuery: &w.updateHead, updateOpenQuery: &w.updateOpen,
 		headQuery: &w.findHead, probeQuery: &w.probe,
 	} {
 		var err error
@@ -424,20 +423,13 @@ func (w *writer) newHead(r *row) (refused, fatal error) {
 // nextHead replaces a stream's row.
 func (w *writer) nextHead(known, next *row) (refused, fatal error) {
 	h, was := &next.head, &known.head
-	var n int64
-	var err error
-	same := h.Counts == was.Counts && h.DispatchedAt.Equal(was.DispatchedAt) && h.Minor == was.Minor && h.Currency == was.Currency
-	switch {
-	case same && h.Open == was.Open:
-		n, err = w.updateHead.exec(next.last, h.State, h.Told, h.Type, h.Result, nanos(h.EndedAt),
-			int64(h.Records), next.sum(), next.id, int64(was.Records))
-	case same:
-		n, err = w.updateOpen.exec(next.last, h.State, h.Told, h.Type, h.Result, nanos(h.EndedAt),
-			int64(h.Records), next.sum(), number(h.Open), next.id, int64(was.Records))
-	default:
-		n, err = w.updateIndexed.exec(next.last, h.State, h.Told, h.Type, h.Result, nanos(h.EndedAt),
-			int64(h.Records), next.sum(), number(h.Open), number(h.Counts), nanos(h.DispatchedAt), h.Minor, h.Currency, next.id, int64(was.Records))
+	update := w.updateHead
+	set := make([]driver.Value, 0, 15)
+	if h.Open != was.Open {
+		update, set = w.updateOpen, append(set, number(h.Open))
 	}
+	n, err := update.exec(append(set, next.last, h.State, h.Told, h.Type, h.Result, number(h.Counts), nanos(h.DispatchedAt), h.Minor, h.Currency,
+		nanos(h.EndedAt), int64(h.Records), next.sum(), next.id, int64(was.Records))...)
 	if err != nil {
 		return nil, fmt.Errorf("head of %q: %w", h.Stream, err)
 	}
@@ -457,7 +449,7 @@ func (w *writer) stop() {
 		var errs []error
 		for _, s := range []*stmt{
 			w.begin, w.commit, w.rollback, w.insertEntry, w.insertHead,
-			w.updateHead, w.updateOpen, w.updateIndexed, w.findHead, w.probe,
+			w.updateHead, w.updateOpen, w.findHead, w.probe,
 		} {
 			errs = append(errs, s.Stmt.Close())
 		}
