@@ -71,6 +71,9 @@ type Config struct {
 	// Dev serves what lies under /dev/: the controls of simulated terminals. Nil
 	// for none; it must not be there off loopback.
 	Dev http.Handler
+	// Docs serves what lies under /docs but the schema files, which the door
+	// gives out itself; nil for none.
+	Docs http.Handler
 	// Console serves what lies under /console; nil for none.
 	Console http.Handler
 }
@@ -260,6 +263,10 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if d.cfg.Dev != nil && strings.HasPrefix(path, "/dev/") {
 		d.cfg.Dev.ServeHTTP(w, r)
+		return
+	}
+	if d.cfg.Docs != nil && (path == "/docs" || strings.HasPrefix(path, "/docs/")) && !strings.HasPrefix(path, schemas) {
+		d.cfg.Docs.ServeHTTP(w, r)
 		return
 	}
 	if d.cfg.Console != nil && (path == "/console" || strings.HasPrefix(path, "/console/")) {

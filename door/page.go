@@ -18,6 +18,9 @@ Tills connect with a WebSocket:
     /pac?token=<api-key>&api-version=v1&software-house-id=<id>&installer-id=<id>
     /pat with the same query, for tills that keep tables
 
+People find here, in a browser:
+    /docs/                             the documentation
+
 Machines find here:
     /healthz                           it runs
     /readyz                            it takes new requests, or says why not

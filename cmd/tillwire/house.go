@@ -21,6 +21,7 @@ import (
 	"github.com/tillwire/tillwire/internal/folder"
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/site/console"
+	"github.com/tillwire/tillwire/site/docs"
 	"github.com/tillwire/tillwire/txn"
 )
 
@@ -111,6 +112,7 @@ func openHouse(ctx context.Context, cfg houseConfig) (_ *house, err error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics, gateway.Figures{Gateway: h.gw}, &journalFigures{h.store}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	dc := door.Config{Gateway: h.gw, Log: cfg.Log, Gatherer: registry, TLS: cfg.TLS, BehindProxy: cfg.BehindProxy, Terminals: dialIn(h.gw, cfg.Log)}
+	dc.Docs = docs.Handler(docs.Options{Try: cfg.Dev, Console: true})
 	if cfg.Controls {
 		h.hands = newControls(h.gw, h.sims)
 		dc.Dev = h.hands

@@ -38,6 +38,7 @@ type cli struct {
 	Terminals terminalsCmd `cmd:"" help:"Enrol and list terminals; be the people at the simulated ones of a gateway that runs with --dev."`
 	Backup    backupCmd    `cmd:"" help:"Write a data folder into one file, while a gateway runs on it or not."`
 	Restore   restoreCmd   `cmd:"" help:"Make a data folder from a backup."`
+	Docs      docsCmd      `cmd:"" help:"Write the documentation as files, for any web server."`
 	Bench     benchCmd     `cmd:"" help:"Measure what the gateway costs on this machine, as ratios."`
 	Version   versionCmd   `cmd:"" help:"Print version, commit, Go and spec versions."`
 }

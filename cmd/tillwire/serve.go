@@ -209,6 +209,7 @@ func (c serveCmd) greet(s streams, h *house) {
 	}
 	fmt.Fprintf(s.out, "tillwire is ready at %s\n", (&url.URL{Scheme: scheme, Host: h.addr, Path: "/pac"}).String())
 	fmt.Fprintf(s.out, "data folder %s\n", h.folder.Dir())
+	fmt.Fprintf(s.out, "docs at %s\n", (&url.URL{Scheme: strings.Replace(scheme, "ws", "http", 1), Host: h.addr, Path: "/docs/"}).String())
 	if !c.Dev {
 		fmt.Fprintf(s.out, "\nNext: tillwire site add, then tillwire key add; each --help has an example.\n")
 		return

@@ -137,7 +137,12 @@ func TestStylesheet(t *testing.T) {
 			t.Errorf("var(--%s) is no token", m[1])
 		}
 	}
-	_, rules, _ := strings.Cut(css, "*, *::before")
+	// A card machine is drawn in colours of its own; text keeps to the tokens.
+	whole := string(look.Stylesheet().Body)
+	_, rules, _ := strings.Cut(whole, "/* ---- ground ---- */")
+	before, after, _ := strings.Cut(rules, "/* ---- console ---- */")
+	_, docs, _ := strings.Cut(after, "/* ---- docs ---- */")
+	rules = before + docs
 	for _, m := range regexp.MustCompile(`[:\s](#[0-9a-fA-F]{6})\b`).FindAllStringSubmatch(rules, -1) {
 		t.Errorf("the rules name the colour %s: give it a token, so that its contrast is computed", m[1])
 	}

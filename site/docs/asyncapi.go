@@ -1,0 +1,3 @@
+package docs
+
+func (s *Site) asyncAPI() ([]byte, error) { return []byte("{}"), nil }
