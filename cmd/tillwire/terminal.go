@@ -179,6 +179,7 @@ func (c terminalCmd) play(s streams, park *sim.Park, dial func(context.Context) 
 		}
 	})
 	view := &screen{out: s.out, told: map[txn.RequestID]bool{}}
+	watching.Go(func() { view.revive(ctx, m) })
 	view.show("terminal %s is on, and plays %s", m.TID(), strings.ToUpper(c.Plays))
 	err := link.Machine{TID: m.TID(), Connect: view.watch(m.Connect), Dial: dial, Watch: view.stands, Log: log, Pause: link.Pauses(c.Redial)}.Run(ctx)
 	if errors.Is(err, context.Canceled) {
@@ -215,6 +216,26 @@ func (v *screen) stands(s link.Standing) {
 		v.show("no link to the gateway")
 	case v.down != was:
 		v.show("no link to the gateway, which is dialled until it is there: %s", v.down)
+	}
+}
+
+// revive switches a machine on again that fell silent because its memory could not
+// be written, once it can be.
+func (v *screen) revive(ctx context.Context, m *sim.Machine) {
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	for off := false; ; {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := m.Revive(); err != nil && !off {
+			v.show("off until the memory can be written: %v", err)
+			off = true
+		} else if err == nil {
+			off = false
+		}
 	}
 }
 

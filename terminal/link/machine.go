@@ -48,7 +48,7 @@ type Machine struct {
 type Standing struct {
 	Up   bool
 	Err  error         // why it is down
-	Next time.Duration // until it is dialled again, from when it is down
+	Next time.Duration // until it is dialled again; 0 where that is not known
 }
 
 // A RejectedError says that the gateway will not have this machine, and that
@@ -141,6 +141,10 @@ func (m Machine) Run(ctx context.Context) error {
 		lasted, err := k.link(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if k.gone() {
+			m.Watch(Standing{Err: errAway})
+			continue
 		}
 		if rejected, ok := errors.AsType[*RejectedError](err); ok {
 			m.Watch(Standing{Err: err})

@@ -236,6 +236,40 @@ func recovered(t *testing.T, o Options, tid txn.TID, allowed []txn.Result) {
 	shut(t, p)
 }
 
+// A machine whose memory cannot be written says nothing until it can be, and then
+// what became of what ran: as after a loss of power.
+func TestRevive(t *testing.T) {
+	p := open(t, Options{Dir: t.TempDir()})
+	d := connect(t, p, "VCMDEMOSIP0")
+	d.perform("0", sale(100))
+	if err := d.m.Revive(); err != nil {
+		t.Errorf("a machine that is well: %v", err)
+	}
+	good := p.o.Dir
+	p.o.Dir = filepath.Join(good, "nowhere")
+	if err := d.Start(ctx, terminal.Request{ID: "1", Txn: sale(200)}); err == nil {
+		t.Fatal("it took a request that it could not write down")
+	}
+	d.until(func(e terminal.Event) bool { return e == terminal.WentAway{} })
+	if err := d.m.Revive(); err == nil {
+		t.Error("it is on, and its memory cannot be written")
+	}
+	if a, err := d.Query(ctx, "1"); err == nil {
+		t.Errorf("it says %v", a)
+	}
+	p.o.Dir = good
+	if err := d.m.Revive(); err != nil {
+		t.Fatal(err)
+	}
+	d.until(func(e terminal.Event) bool { return e == terminal.CameBack{Restarted: true} })
+	if a := d.query("1"); a.Kind != terminal.NeverRan {
+		t.Errorf("what it could not write down: %v", a.Kind)
+	}
+	if o := d.perform("2", sale(300)); o.Result != txn.Successful {
+		t.Errorf("the next sale: %+v", o)
+	}
+}
+
 // The acquirer's last line may be torn anywhere: it was never reported.
 func TestTornBooks(t *testing.T) {
 	p := open(t, Options{Dir: t.TempDir()})

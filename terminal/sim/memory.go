@@ -294,6 +294,22 @@ func (m *Machine) spill(mem *memory) error {
 	return nil
 }
 
+// Revive gives a machine that fell silent, because its memory could not be
+// written, its power back. The error says why it still cannot be written; then the
+// machine stays silent. It does nothing to a machine that is well.
+func (m *Machine) Revive() error {
+	m.mu.Lock()
+	var err error
+	if m.broken {
+		if err = m.commit(func(*memory) {}); err == nil {
+			err = m.wakeUp()
+		}
+	}
+	m.mu.Unlock()
+	m.tell()
+	return err
+}
+
 // flushMemory writes what was only forgotten since the last commit.
 func (m *Machine) flushMemory() error {
 	m.mu.Lock()
