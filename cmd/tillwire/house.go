@@ -22,6 +22,7 @@ import (
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/site/console"
 	"github.com/tillwire/tillwire/site/docs"
+	"github.com/tillwire/tillwire/site/traffic"
 	"github.com/tillwire/tillwire/txn"
 )
 
@@ -47,6 +48,7 @@ type house struct {
 	sims    *simulators
 	hands   *controls // nil for none
 	console *console.Console
+	traffic *traffic.Hub
 	admin   *http.Server
 	addr    string // host:port for tills
 	log     *slog.Logger
@@ -117,8 +119,11 @@ func openHouse(ctx context.Context, cfg houseConfig) (_ *house, err error) {
 		h.hands = newControls(h.gw, h.sims)
 		dc.Dev = h.hands
 	}
+	h.traffic = traffic.New(traffic.Options{Always: cfg.Controls})
+	dc.Tap = tap{h.traffic}
 	if h.console, err = console.New(console.Config{
-		House: &consoleHouse{gw: h.gw, sims: h.sims}, Dev: cfg.Controls, Secure: cfg.TLS != nil || cfg.BehindProxy, Log: cfg.Log,
+		Traffic: h.traffic,
+		House:   &consoleHouse{gw: h.gw, sims: h.sims}, Dev: cfg.Controls, Secure: cfg.TLS != nil || cfg.BehindProxy, Log: cfg.Log,
 	}); err != nil {
 		return nil, err
 	}
@@ -229,6 +234,9 @@ func (h *house) close() error {
 	}
 	if h.console != nil {
 		h.console.Close()
+	}
+	if h.traffic != nil {
+		h.traffic.Close()
 	}
 	h.shutDoor()
 	if h.admin != nil {

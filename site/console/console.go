@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tillwire/tillwire/site/look"
+	"github.com/tillwire/tillwire/site/traffic"
 	"github.com/tillwire/tillwire/ws"
 )
 
@@ -46,7 +47,9 @@ type Config struct {
 	Dev bool
 	// Secure says that browsers come over TLS, so that the cookie may demand it.
 	Secure bool
-	Log    *slog.Logger // nil discards
+	// Traffic has what is said to and by the gateway; nil for no such page.
+	Traffic *traffic.Hub
+	Log     *slog.Logger // nil discards
 }
 
 // A Console serves the pages under /console. Use New, and Close it in the end.
@@ -59,6 +62,7 @@ type Console struct {
 	topics map[string]topic
 	deeds  map[string]deed
 	keeper *ws.Keeper
+	judge  *traffic.Judge // of messages
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -95,6 +99,7 @@ func New(cfg Config) (*Console, error) {
 	for name, d := range c.machineDeeds() {
 		c.deeds[name] = d
 	}
+	c.addTraffic()
 	c.route()
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.keeper = ws.NewKeeper(pingEvery, pingsMissed)
@@ -109,6 +114,7 @@ func (c *Console) route() {
 	}
 	c.mux.HandleFunc("GET "+root+"assets/{hash}/{file}", c.assets.serve)
 	c.mux.HandleFunc("GET "+root+"live", c.live)
+	c.mux.HandleFunc("GET "+root+"traffic/script", c.exportTraffic)
 	c.mux.HandleFunc("GET "+root+"login", c.loginPage)
 	c.mux.HandleFunc("POST "+root+"login", c.login)
 	c.mux.HandleFunc("POST "+root+"logout", c.logout)

@@ -23,6 +23,7 @@ type shell struct {
 func pages() []shell {
 	return []shell{
 		{root + "{$}", "terminals", "Terminals", root, iconTerminals},
+		{root + "traffic", "traffic", "Traffic", root + "traffic", iconTraffic},
 	}
 }
 
@@ -30,6 +31,7 @@ func pages() []shell {
 const (
 	iconTerminals template.HTML = `<rect x="6" y="2.5" width="12" height="19" rx="2.5"/><path d="M9 6h6v4H9zM9 13.5h.01M12 13.5h.01M15 13.5h.01M9 17h.01M12 17h.01M15 17h.01"/>`
 	iconTill      template.HTML = `<path d="M4 14h16v6.5H4zM6 14l1.5-5h9L18 14M9 9V4h6v5M10.5 17.25h3"/>`
+	iconTraffic   template.HTML = `<path d="M4 8h13M13 4l4 4-4 4M20 16H7M11 12l-4 4 4 4"/>`
 )
 
 // setting is what a page's module is told, as data.
