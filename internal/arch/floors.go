@@ -99,10 +99,12 @@ func Floors() Plan {
 			},
 
 			journalRoom("memory"),
-			journalRoom("sqlite"),
+			{
+				Name: "journal/sqlite", Floor: 4, May: rooms([]string{"journal", "internal/disk"}, domain), Why: backends,
+			},
 			journalRoom("postgres"),
 			journalRoom("journaltest"),
-			{Name: "terminal/sim", Floor: 4, May: rooms([]string{"terminal", "spec"}, domain), Why: drivers},
+			{Name: "terminal/sim", Floor: 4, May: rooms([]string{"terminal", "spec", "internal/disk"}, domain), Why: drivers},
 			{Name: "terminal/link", Floor: 4, May: rooms([]string{"terminal", "wire", "jsonrpc", "ws"}, domain), Why: drivers},
 			{
 				Name: "gateway", Floor: 4,
@@ -173,13 +175,19 @@ func Floors() Plan {
 				Name: "internal/crash", Floor: 6,
 				May: rooms(
 					domain, contract,
-					[]string{"journal/sqlite", "terminal/sim", "terminal/link", "gateway", "door", "epos", "ws", "internal/faultproxy", "internal/folder"},
+					[]string{"journal/sqlite", "terminal/sim", "terminal/link", "gateway", "door", "epos", "ws"},
+					[]string{"internal/disk", "internal/faultproxy", "internal/folder", "internal/powercut"},
 				),
 				Why: "the crash harness starts the product as processes, and puts switches around the rooms that move money",
 			},
+			{Name: "internal/disk", Floor: 0, Why: "a disk knows nothing of what is written; " + alone},
 			{Name: "internal/faultproxy", Floor: 0, Why: "a network knows nothing of what is said over it; " + alone},
 			{Name: "internal/folder", Floor: 0, Why: "a data folder knows nothing of what lies in it; " + alone},
 			{Name: "internal/browser", Floor: 0, Why: "a browser looks at addresses and knows nothing of who answers there; tests bring it along, and no code but theirs may import it; " + alone},
+			{
+				Name: "internal/powercut", Floor: 1, May: []string{"internal/disk"},
+				Why: "a disk that can lose its power is a disk like any other",
+			},
 			{Name: "internal/machinetest", Floor: 0, Why: "the machines' tests bring their machine along, and no code but theirs may import it; " + alone},
 			{
 				Name: "examples", Floor: 6, May: []string{"epos", "money", "receipt", "spec"},
@@ -197,7 +205,8 @@ func Floors() Plan {
 		},
 		Libraries: []Library{
 			{"github.com/gobwas/ws", []string{"ws", "internal/bench"}, "sockets are frames in one room only, so that limits and liveness hold everywhere; the measurements set it against that room"},
-			{"modernc.org/sqlite", []string{"journal/sqlite"}, "a backend's database stays inside it"},
+			{"modernc.org/sqlite", []string{"journal/sqlite", "internal/powercut"}, "a backend's database stays inside it; a disk for tests goes under it"},
+			{"modernc.org/libc", []string{"internal/powercut"}, "who is called by what was C speaks its language"},
 			{"github.com/pressly/goose/v3", []string{"journal/sqlite", "journal/postgres"}, "a backend's schema stays inside it"},
 			{"github.com/jackc/pgx/v5", []string{"journal/postgres"}, "a backend's database stays inside it"},
 			{"github.com/santhosh-tekuri/jsonschema/v6", []string{"spec"}, "schemas are read in one room, which others ask"},
