@@ -12,9 +12,17 @@ import (
 	"github.com/tillwire/tillwire/txn"
 )
 
-// touched is a machine by hand in fake time, with hands that fail the test.
+// hands touch a machine in fake time, and fail the test where it does not take
+// what they do.
+type hands struct {
+	t *testing.T
+	m *Machine
+}
+
+// touched is a machine by hand at the counter.
 type touched struct {
 	*desk
+	hands
 	p *Park
 }
 
@@ -23,11 +31,11 @@ func touch(t *testing.T, tid txn.TID, o Options) *touched {
 	p := open(t, o)
 	d := connect(t, p, tid)
 	d.m.Touch(true)
-	return &touched{d, p}
+	return &touched{d, hands{t, d.m}, p}
 }
 
 // press presses keys, one after the other, each once the machine waits for it.
-func (h *touched) press(keys ...Key) {
+func (h hands) press(keys ...Key) {
 	h.t.Helper()
 	for _, k := range keys {
 		synctest.Wait()
@@ -39,14 +47,14 @@ func (h *touched) press(keys ...Key) {
 }
 
 // types presses the digits.
-func (h *touched) types(digits string) {
+func (h hands) types(digits string) {
 	h.t.Helper()
 	for _, d := range strings.Split(digits, "") {
 		h.press(Key(d))
 	}
 }
 
-func (h *touched) present(card string, how How) {
+func (h hands) present(card string, how How) {
 	h.t.Helper()
 	synctest.Wait()
 	if err := h.m.Present(card, how); err != nil {
@@ -55,7 +63,7 @@ func (h *touched) present(card string, how How) {
 	synctest.Wait()
 }
 
-func (h *touched) takeOut() {
+func (h hands) takeOut() {
 	h.t.Helper()
 	synctest.Wait()
 	if err := h.m.TakeOutCard(); err != nil {
@@ -65,19 +73,29 @@ func (h *touched) takeOut() {
 }
 
 // asks waits until the machine asks for that.
-func (h *touched) asks(want Asks) Screen {
-	h.t.Helper()
+func (h hands) asks(want Asks) Screen {
+	return h.sees(func(f Face) bool { return f.Screen.Asks == want }).Screen
+}
+
+// sees waits until something is so that people can see.
+func (h hands) sees(so func(Face) bool) Face {
 	eye, blink := h.m.Watch()
 	defer blink()
 	for {
-		if s := h.m.Face().Screen; s.Asks == want {
-			return s
+		if f := h.m.Face(); so(f) {
+			return f
 		}
 		<-eye
 	}
 }
 
-func (h *touched) copies() []Copy {
+// ready waits until the machine is.
+func (h hands) ready() {
+	h.sees(func(f Face) bool { return f.Busy == Idle })
+	synctest.Wait()
+}
+
+func (h hands) copies() []Copy {
 	var out []Copy
 	for _, r := range h.m.Face().Rolls {
 		out = append(out, r.Copy)
@@ -85,9 +103,27 @@ func (h *touched) copies() []Copy {
 	return out
 }
 
+// does is hands.does, and what the till does.
+func (h *touched) does(acts ...string) {
+	h.hands.t.Helper()
+	for _, act := range acts {
+		word, rest, _ := strings.Cut(act, " ")
+		switch word {
+		case "cancel":
+			h.cancel(txn.RequestID(rest))
+			synctest.Wait()
+		case "sign", "reject":
+			h.wanted(txn.RequestID(rest))
+			h.answer(txn.RequestID(rest), word == "sign")
+		default:
+			h.hands.does(act)
+		}
+	}
+}
+
 // does is what people do, a line each: what the machine is waited for to ask, and
 // then the keys, or the card and how.
-func (h *touched) does(acts ...string) {
+func (h hands) does(acts ...string) {
 	h.t.Helper()
 	for _, act := range acts {
 		word, rest, _ := strings.Cut(act, " ")
@@ -125,12 +161,22 @@ func (h *touched) does(acts ...string) {
 			}
 			time.Sleep(d) // of the bubble
 			synctest.Wait()
-		case "cancel": // the till
-			h.cancel(txn.RequestID(rest))
-			synctest.Wait()
-		case "sign", "reject":
-			h.wanted(txn.RequestID(rest))
-			h.answer(txn.RequestID(rest), word == "sign")
+		case "off":
+			h.m.SwitchOff()
+		case "on":
+			if err := h.m.SwitchOn(); err != nil {
+				h.t.Fatal(err)
+			}
+		case "cut":
+			h.m.CutLink()
+		case "plug":
+			h.m.RestoreLink()
+		case "tear":
+			if err := h.m.TearOff(); err != nil {
+				h.t.Fatal(err)
+			}
+		case "ready":
+			h.ready()
 		default:
 			h.t.Fatalf("nobody can %q", act)
 		}
@@ -453,7 +499,7 @@ func TestKeyedPastItsDate(t *testing.T) {
 
 // perfect holds a machine against what always holds once a transaction is over:
 // its last rolls are what was told, and it is ready for the next one.
-func (h *touched) perfect() {
+func (h hands) perfect() {
 	h.t.Helper()
 	synctest.Wait()
 	f := h.m.Face()

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/tillwire/tillwire/report"
@@ -87,12 +88,11 @@ func (m *Machine) openTables() {
 
 // openReports offers those that the machine makes.
 func (m *Machine) openReports() {
-	byKey := map[Key]report.Type{}
+	byKey := map[Key]report.Type{KeyF1: report.XBalance, KeyF2: report.ZBalance, KeyF3: report.Banking, KeyF4: report.EndOfDay}
 	var keys []KeyUse
-	for i, k := range []Key{KeyF1, KeyF2, KeyF3, KeyF4} {
-		if i < len(m.can.Reports) {
-			byKey[k] = m.can.Reports[i]
-			keys = append(keys, KeyUse{k, reportTitle(m.can.Reports[i])})
+	for _, k := range []Key{KeyF1, KeyF2, KeyF3, KeyF4} {
+		if slices.Contains(m.can.Reports, byKey[k]) {
+			keys = append(keys, KeyUse{k, reportTitle(byKey[k])})
 		}
 	}
 	m.menuChoice(Screen{Title: "REPORTS"}, func(k Key) {
