@@ -625,6 +625,23 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// A machine that is linked anew without power has its cable in once it wakes,
+// also where it was pulled before.
+func TestLinkedInTheDark(t *testing.T) {
+	p := open(t, Options{})
+	older := connect(t, p, "VCMDEMOSIP0")
+	older.perform("1", sale(100))
+	older.m.SwitchOff()
+	older.m.CutLink()
+	newer := connect(t, p, "VCMDEMOSIP0")
+	if err := newer.m.SwitchOn(); err != nil {
+		t.Fatal(err)
+	}
+	if o := newer.perform("2", sale(200)); o.Result != txn.Successful {
+		t.Errorf("the next sale: %+v", o)
+	}
+}
+
 // What still lay in an older link comes over no link.
 func TestEventsOfAnOlderLink(t *testing.T) {
 	p := open(t, Options{})

@@ -94,7 +94,7 @@ func (m *Machine) Connect(sink terminal.Sink) terminal.Terminal {
 	m.mu.Lock()
 	again := m.link != nil
 	m.drop()
-	m.link, m.cut = l, m.troubles.dark
+	m.link, m.cut, m.troubles.pulled = l, m.troubles.dark, false
 	m.round.unheard()
 	if err := m.ready(); err != nil {
 		m.breakDown(err)
