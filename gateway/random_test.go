@@ -15,6 +15,7 @@ import (
 
 	"github.com/tillwire/tillwire/gateway"
 	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/terminal/sim"
 	"github.com/tillwire/tillwire/txn"
 )
@@ -25,10 +26,12 @@ var (
 )
 
 // TestRandomDays lives through days in a shop in which everything goes wrong
-// that can: tills come and go, links are cut, machines lose power, the disk is
-// full or slow or says nothing, the gateway is restarted, in any order. In the evening all is put right, and everything
-// must add up.
+// that can: tills come and go, links are cut, machines lose power, a dozen of the
+// simulator's scenarios happen, the disk is full or slow or says nothing, the
+// gateway is restarted, in any order. In the evening all is put right, and
+// everything must add up. Over all days each scenario has its turn.
 func TestRandomDays(t *testing.T) {
+	staged := map[string]int{}
 	for i := range *lives {
 		n := *seed + uint64(i)
 		synctest.Test(t, func(t *testing.T) {
@@ -38,6 +41,9 @@ func TestRandomDays(t *testing.T) {
 				d.read()
 			}
 			d.evening()
+			for name, n := range d.staged {
+				staged[name] += n
+			}
 			if t.Failed() {
 				t.Fatalf("seed %d; again by -seed %d -lives 1:\n%s", n, n, strings.Join(d.diary, "\n"))
 			}
@@ -45,6 +51,9 @@ func TestRandomDays(t *testing.T) {
 		if t.Failed() {
 			return
 		}
+	}
+	if all := len(spec.Default().Scenarios().Scenarios); *lives >= 60 && len(staged) < all*2/3 {
+		t.Errorf("of %d scenarios only %d were chosen: %v", all, len(staged), staged)
 	}
 }
 
@@ -88,6 +97,9 @@ type day struct {
 	cut   map[string]bool
 	last  int // amount, no two alike but those under one key
 
+	scenarios []spec.Scenario // what can happen at the machines this day
+	staged    map[string]int  // how often they were chosen
+
 	keys      bool // the tills use request keys
 	again     int  // requests that were sent once more
 	sameEnd   int  // of those, how many had the end of another one
@@ -117,6 +129,12 @@ func newDay(t *testing.T, seed uint64, keys bool) *day {
 	d := &day{
 		world: newWorld(t, disk, sim.Options{Seed: seed, Speed: 1}), disk: disk,
 		r: rand.New(rand.NewPCG(seed, 0)), cut: map[string]bool{}, last: 1000, keys: keys, corrected: map[string]string{},
+		staged: map[string]int{},
+	}
+	all := spec.Default().Scenarios().Scenarios
+	for _, i := range d.r.Perm(len(all))[:12] {
+		d.scenarios = append(d.scenarios, all[i])
+		d.note("a day of %s", all[i].Name)
 	}
 	d.come("v1")
 	for _, id := range dayTIDs { // a machine that has done nothing yet cannot tell what it never saw
@@ -265,7 +283,9 @@ func (d *day) step() {
 		}
 	case n < 80:
 		d.restart()
-	case n < 84:
+	case n < 83:
+		d.scenario(tid)
+	case n < 86:
 		s := sim.Script{
 			Result:    pick(d.r, txn.Result(""), txn.Successful, txn.Declined, txn.Void, txn.Cancelled, txn.Unsuccessful),
 			Entry:     pick(d.r, txn.PaymentMethod(""), txn.MethodChip, txn.MethodSwiped),
@@ -274,7 +294,7 @@ func (d *day) step() {
 		}
 		d.note("script %s %+v", tid, s)
 		d.machine(tid).Script(s)
-	case n < 88:
+	case n < 90:
 		kind := pick(d.r, "well", "well", "full", "slow", "uncertain, and kept", "uncertain, and not kept", "mute")
 		d.note("the disk is %s", kind)
 		d.disk.set(diskFault(kind))
@@ -286,6 +306,23 @@ func (d *day) step() {
 	if d.r.IntN(3) > 0 { // else the next step meets things on their way
 		synctest.Wait()
 	}
+}
+
+// scenario has the next transaction of a machine be one of the day's scenarios.
+// One that leaves for ever unknown what became of it is for machines that do so by
+// their name.
+func (d *day) scenario(tid string) {
+	s := pick(d.r, d.scenarios...)
+	if s.Expect.Truth == spec.TruthUnknown && !strings.HasPrefix(tid[7:], "T") {
+		return
+	}
+	script, ok := sim.Scenario(s.Name)
+	if !ok {
+		d.t.Fatalf("no scenario %q", s.Name)
+	}
+	d.note("scenario %s %s", tid, s.Name)
+	d.machine(tid).Script(script)
+	d.staged[s.Name]++
 }
 
 // diskFault is a journal that fails in that way.
