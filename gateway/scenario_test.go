@@ -43,6 +43,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 //	till NAME v0|v1               a till connects to /pac
 //	till NAME v0|v1 pat [final] [acks]   to /pat; it wants final receipts, acknowledges
 //	till NAME v0|v1 ext=keys,late        with extensions
+//	till NAME v0|v1 ext=resume stream=S [since=N]   with a stream; its numbers are held, and not shown
 //	visit TID key=value …         a waiter begins a visit at the terminal
 //	TID| TEXT                     what its screen shows (written by -update)
 //	report TID TYPE               somebody starts a report at the terminal itself
@@ -94,7 +95,8 @@ type world struct {
 	tills map[string]*till
 	names []string // of the tills, in the order of their coming
 	check *schema.Validator
-	links *exchange // the machines dial in over a link; nil when they are plugged in
+	links *exchange  // the machines dial in over a link; nil when they are plugged in
+	cut   func() cut // where lines of streams are cut; nil for nowhere
 
 	ctx context.Context
 	wg  sync.WaitGroup // visits
@@ -222,11 +224,17 @@ type till struct {
 	methods map[int]string // by id
 	shut    string
 	pingErr error // of each ping
+	stream  *streamed
 }
 
 func (c *till) Send(m []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.stream != nil {
+		if m = c.stream.read(m); m == nil {
+			return nil
+		}
+	}
 	c.got, c.when = append(c.got, string(m)), append(c.when, time.Now())
 	return nil
 }
@@ -288,11 +296,12 @@ func (w *world) connect(name, version string, flags ...string) *till {
 		case "acks":
 			query.Set("extensions", "acks")
 		default:
-			names, ok := strings.CutPrefix(f, "ext=")
+			key, value, _ := strings.Cut(f, "=")
+			name, ok := map[string]string{"ext": "extensions", "stream": "stream", "since": "since"}[key]
 			if !ok {
 				w.t.Fatalf("no flag %q of a till", f)
 			}
-			query.Set("extensions", names)
+			query.Set(name, value)
 		}
 	}
 	ticket, err := w.g.Admit(gateway.Knock{Face: face, Query: query})
@@ -300,6 +309,10 @@ func (w *world) connect(name, version string, flags ...string) *till {
 		w.t.Fatal(err)
 	}
 	c := &till{name: name, face: face, acks: slices.Contains(flags, "acks"), version: version, methods: map[int]string{}}
+	if query.Has("stream") {
+		c.stream = &streamed{query: query, cut: w.cut}
+		c.stream.last, _ = strconv.ParseInt(query.Get("since"), 10, 64)
+	}
 	if c.sess, err = ticket.Open(c); err != nil {
 		w.t.Fatal(err)
 	}
@@ -384,12 +397,19 @@ func (w *world) fits(c *till, message string) {
 }
 
 func play(t *testing.T, text string, links *exchange) string {
+	return playCut(t, text, links, nil)
+}
+
+// playCut is play with the lines of streams cut.
+func playCut(t *testing.T, text string, links *exchange, where func() cut) string {
 	w := newWorldOver(t, memory.New(), sim.Options{Seed: 1, Speed: 1}, links)
+	w.cut = where
 	var out []string
 	flush := func() {
 		synctest.Wait()
 		for _, name := range w.names {
 			c := w.tills[name]
+			w.mend(c)
 			for _, m := range c.take() {
 				w.fits(c, m)
 				if found := authCode.FindStringSubmatch(m); found != nil {
