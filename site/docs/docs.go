@@ -137,19 +137,20 @@ func (s *Site) render(p *Page) error {
 	}
 	p.headings, p.entries = r.headings, r.entries
 	p.Markdown = []byte(strings.Join(md, "\n\n") + "\n")
-	out, err := r.run("page", s.layout(r, p, lead, template.HTML(body.String()))) //nolint:gosec // made of blocks
+	out, err := r.run("page", s.layout(r, p, lead, template.HTML(body.String())))
 	p.HTML = []byte(out)
 	return err
 }
 
 type navSection struct {
-	Title string
-	Links []navLink
+	Title        string
+	Links        []navLink
+	Folded, Open bool // long ones are folded away until the reader is in them
 }
 
 type navLink struct {
-	Href, Text     string
-	Current, Inner bool
+	Href, Text string
+	Current    bool
 }
 
 // pageView is what the page template gets.
@@ -231,6 +232,7 @@ func (s *Site) nav(r *renderer, p *Page) []navSection {
 		}
 		last := &nav[len(nav)-1]
 		last.Links = append(last.Links, navLink{Href: r.href(q.url()), Text: q.Title, Current: q == p})
+		last.Folded, last.Open = len(last.Links) > 12, last.Open || q == p
 	}
 	return nav
 }

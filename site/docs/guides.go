@@ -136,6 +136,8 @@ func (s *Site) woven(words []string, version string) ([]block, error) {
 		return s.receipts(), nil
 	case "virtual":
 		return s.virtual(), nil
+	case "cards":
+		return s.testCards(), nil
 	case "checklist":
 		return s.checklist(), nil
 	case "notifications":
@@ -213,7 +215,7 @@ var adviceWords = map[spec.Advice]badge{
 
 func (s *Site) errorCodes() []block {
 	var blocks []block
-	overview := table{Dense: true, Head: []string{"code", "name", "", "the till can"}}
+	overview := table{Dense: true, Head: []string{"code", "name", "on", "the till can"}}
 	for _, e := range s.index.Errors() {
 		var sides []string
 		for _, side := range e.Sides {
@@ -335,10 +337,33 @@ func (s *Site) virtual() []block {
 	return append(blocks, heading{Level: 3, ID: "machine", Text: "Last: which machine"}, machines)
 }
 
+func (s *Site) testCards() []block {
+	c := s.index.TestCards()
+	cards := table{Head: []string{"card", "what happens", "verified by", "can be"}}
+	words := map[string]string{}
+	ways := table{Dense: true, Head: []string{"way", "what people do"}}
+	for _, w := range c.Ways {
+		words[w.Name] = w.Name
+		ways.Rows = append(ways.Rows, row{ID: "way-" + w.Name, Cells: []string{"`" + w.Name + "`", w.Meaning}})
+	}
+	for _, t := range c.Cards {
+		var can []string
+		for _, w := range t.Ways {
+			can = append(can, fmt.Sprintf("[%s](#way-%s)", words[w], w))
+		}
+		by := "`" + t.Verification + "`"
+		if t.PIN != "" {
+			by += " " + t.PIN
+		}
+		cards.Rows = append(cards.Rows, row{ID: "card-" + t.Name, Cells: []string{"**" + t.Label + "** `" + t.Name + "`", t.Happens, by, strings.Join(can, ", ")}})
+	}
+	return []block{prose{c.About}, heading{Level: 2, ID: "cards", Text: "The cards"}, cards, heading{Level: 2, ID: "ways", Text: "Ways to use one"}, ways}
+}
+
 func (s *Site) checklist() []block {
 	var blocks []block
 	for _, side := range []struct{ id, title string }{{"general", "In general"}, {"pac", "At the counter"}, {"pat", "At the table"}} {
-		t := table{Head: []string{"", "", "id"}}
+		t := table{Head: []string{"what", "need", "name"}}
 		for _, l := range s.index.Checklist() {
 			if l.Side != side.id || l.Only != "" {
 				continue
@@ -428,6 +453,7 @@ func guides() []guide {
 
 		{source: "docs/virtual-terminals.md", path: "virtual-terminals", section: sectionGuides},
 		{source: "docs/scenarios.md", path: "scenarios", section: sectionGuides},
+		{source: "docs/test-cards.md", path: "test-cards", section: sectionGuides},
 		{source: "docs/real-machines.md", path: "real-machines", section: sectionGuides},
 		{source: "docs/states.md", path: "states", section: sectionGuides},
 

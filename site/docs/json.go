@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"html"
 	"html/template"
 	"strconv"
 	"strings"
@@ -33,11 +32,11 @@ func prettyJSON(raw []byte) string {
 func markedJSON(raw []byte, place string) template.HTML {
 	v, err := parseJSON(raw)
 	if err != nil {
-		return template.HTML(html.EscapeString(string(raw))) //nolint:gosec // escaped
+		return element(string(raw))
 	}
 	w := jsonWriter{marks: true, place: place}
 	w.value(v, "", "")
-	return template.HTML(w.b.String()) //nolint:gosec // each part was escaped
+	return template.HTML(w.b.String())
 }
 
 func (w *jsonWriter) value(v value, indent, pointer string) {
@@ -125,5 +124,5 @@ func (w *jsonWriter) part(tag, text string) {
 		w.b.WriteString(text)
 		return
 	}
-	w.b.WriteString("<" + tag + ">" + html.EscapeString(text) + "</" + tag + ">")
+	w.b.WriteString("<" + tag + ">" + string(element(text)) + "</" + tag + ">")
 }

@@ -31,6 +31,7 @@ type Page struct {
 // A badge is a short fact under a page's title.
 type badge struct {
 	Text, Kind, Href string
+	Code             bool // a word of the wire
 }
 
 // url is the address of the page from the root of the site, without an ending.

@@ -83,7 +83,7 @@ func (l pageList) html(r *renderer) (template.HTML, error) {
 		fmt.Fprintf(&b, `<li><a href="%s">%s</a></li>`, escape(r.href(p.url())), escape(title))
 	}
 	b.WriteString("</ul>\n")
-	return template.HTML(b.String()), nil //nolint:gosec // texts are escaped
+	return template.HTML(b.String()), nil
 }
 
 func (l pageList) markdown(r *renderer) string {

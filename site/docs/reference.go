@@ -59,6 +59,9 @@ func (s *Site) message(m spec.Message, base, version, url string) ([]*Page, erro
 	lead, rest := firstParagraph(about)
 	p := &Page{Path: base, Title: m.Title, Lead: lead, weight: 2}
 	p.badges = append(p.badges, badge{Text: string(m.Direction), Kind: "accent"}, badge{Text: string(m.Kind)})
+	for _, method := range methodsOf(m, version) {
+		p.badges = append(p.badges, badge{Text: method, Code: true})
+	}
 	if m.IngenicoOnly {
 		p.badges = append(p.badges, badge{Text: "Ingenico only"})
 	}
@@ -66,10 +69,6 @@ func (s *Site) message(m spec.Message, base, version, url string) ([]*Page, erro
 		p.badges = append(p.badges, badge{Text: "v0 is deprecated", Kind: "warn", Href: "/docs/versions"})
 		p.blocks = append(p.blocks, note{Kind: "warn", Text: "**In v0.** " + old})
 	}
-	if methods := methodsOf(m, version); len(methods) > 0 {
-		p.blocks = append(p.blocks, prose{"Method " + anyOf(methods) + "."})
-	}
-
 	var parts []block
 	for _, kind := range []spec.Kind{spec.KindRequest, spec.KindResponse, spec.KindNotification, spec.KindError} {
 		sc, ok := m.Schema(version, kind)
@@ -136,13 +135,55 @@ func (s *Site) message(m spec.Message, base, version, url string) ([]*Page, erro
 	if len(faults) > 0 {
 		p.blocks = append(p.blocks, heading{Level: 2, ID: "refused", Text: "What does not fit"},
 			prose{fmt.Sprintf("[%d messages with one fault each](%s/faults), with the place of the fault and the rule that it breaks. Each is tried against the gateway's decoder and against the schema.", len(faults), url)})
-		pages = append(pages, &Page{
-			Path: base + "/faults", Title: m.Title + ": what does not fit", aside: true,
-			Lead:   fmt.Sprintf("Each message here has one fault. The gateway answers such a request with [an error](/docs/errors#-32602) that names the place. Back to [%s](%s).", m.Title, url),
-			blocks: []block{faultList{faults}},
-		})
+		pages = append(pages, faultPages(m, faults, base, url)...)
 	}
 	return pages, nil
+}
+
+// faultWeight is how many bytes of messages stand on one page of those that are
+// refused.
+const faultWeight = 80_000
+
+// faultPages list what is refused, on as many pages as it takes to keep each
+// light.
+func faultPages(m spec.Message, faults []example, base, url string) []*Page {
+	var parts [][]example
+	weight := faultWeight
+	for _, f := range faults {
+		if weight+len(f.Text)+500 > faultWeight {
+			parts, weight = append(parts, nil), 0
+		}
+		parts[len(parts)-1] = append(parts[len(parts)-1], f)
+		weight += len(f.Text) + 500
+	}
+	address := func(i int) string {
+		if i == 0 {
+			return "/faults"
+		}
+		return fmt.Sprintf("/faults-%d", i+1)
+	}
+	var pages []*Page
+	for i, part := range parts {
+		p := &Page{
+			Path: base + address(i), Title: m.Title + ": what does not fit", aside: true,
+			Lead:   fmt.Sprintf("Each message here has one fault. The gateway answers such a message with [an error](/docs/errors#-32602) that names the place. Back to [%s](%s).", m.Title, url),
+			blocks: []block{faultList{part}},
+		}
+		if len(parts) > 1 {
+			var others []string
+			for j := range parts {
+				if j == i {
+					others = append(others, fmt.Sprintf("%d", j+1))
+				} else {
+					others = append(others, fmt.Sprintf("[%d](%s%s)", j+1, url, address(j)))
+				}
+			}
+			p.Title += fmt.Sprintf(", %d of %d", i+1, len(parts))
+			p.blocks = append([]block{prose{"Part " + strings.Join(others, " · ")}}, p.blocks...)
+		}
+		pages = append(pages, p)
+	}
+	return pages
 }
 
 // words are the tables that explain values of a message.

@@ -92,7 +92,7 @@ func (r *renderer) at(anchor, heading string) {
 func (r *renderer) run(name string, data any) (template.HTML, error) {
 	var b strings.Builder
 	err := templates.ExecuteTemplate(&b, name, data)
-	return template.HTML(b.String()), err //nolint:gosec // made by html/template
+	return template.HTML(b.String()), err
 }
 
 // slug is the anchor of a heading, as others know it from the same Markdown.
@@ -170,7 +170,7 @@ func (r *renderer) prose(md string) (template.HTML, error) {
 	if err := r.marked.Renderer().Render(&b, source, doc); err != nil {
 		return "", err
 	}
-	return template.HTML(dress(b.String())), nil //nolint:gosec // goldmark escapes, and raw HTML is off
+	return template.HTML(dress(b.String())), nil
 }
 
 var (
@@ -218,7 +218,7 @@ func (r *renderer) inline(md string) template.HTML {
 	if inner, ok := strings.CutPrefix(s, "<p>"); ok && strings.Count(s, "<p>") == 1 {
 		s = strings.TrimSuffix(inner, "</p>")
 	}
-	return template.HTML(s) //nolint:gosec // goldmark's
+	return template.HTML(s)
 }
 
 // plain is Markdown without its marks, for a title.
@@ -298,7 +298,11 @@ func (t table) html(r *renderer) (template.HTML, error) {
 		}
 		rows = append(rows, c)
 	}
-	return r.run("table", map[string]any{"Caption": t.Caption, "Head": t.Head, "Rows": rows, "Dense": t.Dense})
+	var head []template.HTML
+	for _, md := range t.Head {
+		head = append(head, r.inlineQuiet(md))
+	}
+	return r.run("table", map[string]any{"Caption": t.Caption, "Head": head, "Rows": rows, "Dense": t.Dense})
 }
 
 func (t table) markdown(r *renderer) string {
@@ -401,9 +405,13 @@ func choiceName(n *node, i int) string {
 }
 
 func (r *renderer) member(name string, n *node, id string, required bool, depth int) memberView {
+	var enum []string
+	for _, e := range n.Enum {
+		enum = append(enum, strings.Trim(e, `"`))
+	}
 	m := memberView{
 		ID: r.own(id + "." + strings.ReplaceAll(name, " ", "-")), Name: name, Type: n.Type(), Required: required,
-		Enum: n.Enum, Pattern: n.Pattern, Default: n.Default, Recursive: n.Recursive,
+		Enum: enum, Pattern: n.Pattern, Default: n.Default, Recursive: n.Recursive,
 	}
 	if depth > 0 || name != "jsonrpc" && name != "id" && name != "method" {
 		r.at(m.ID, name)
@@ -411,10 +419,13 @@ func (r *renderer) member(name string, n *node, id string, required bool, depth 
 	if n.Description != "" {
 		m.Description = r.inline(n.Description)
 	}
-	r.say(strings.ReplaceAll(strings.Join(n.Enum, " "), `"`, ""))
+	r.say(strings.Join(enum, " "))
 	inner := n.Inner()
 	if len(m.Enum) == 0 && inner != n {
-		m.Enum, m.Pattern = inner.Enum, inner.Pattern
+		for _, e := range inner.Enum {
+			m.Enum = append(m.Enum, strings.Trim(e, `"`))
+		}
+		m.Pattern = inner.Pattern
 	}
 	if inner.HasParts() || len(inner.Choices) > 0 {
 		m.Parts = &partsView{
@@ -498,17 +509,45 @@ func (e example) markdown(*renderer) string {
 }
 
 func (l faultList) html(r *renderer) (template.HTML, error) {
-	type view struct{ ID, Title, Place, Rule, Text string }
+	type view struct {
+		ID, Title, Place, Rule, Direction, Kind, Found string
+		Text                                           template.HTML
+		Long                                           bool
+	}
+	const long = 260
 	var rows []view
 	for _, e := range l.Rows {
-		place := e.Fault.Place
-		if place == "" {
-			place = "the whole"
-		}
-		rows = append(rows, view{r.own(e.ID), e.Title, place, e.Fault.Rule, string(e.Text)})
-		r.say(e.Title + " " + place)
+		rows = append(rows, view{
+			ID: r.own(e.ID), Title: e.Title, Place: e.Fault.Place, Rule: e.Fault.Rule, Direction: e.Direction, Kind: e.Kind,
+			Found: found(e.Text, e.Fault.Place), Text: element(string(e.Text)), Long: len(e.Text) > long,
+		})
+		r.say(e.Title + " " + e.Fault.Place)
 	}
 	return r.run("faults", map[string]any{"Rows": rows})
+}
+
+// found is what stands at a place of a message, if it is short.
+func found(text []byte, place string) string {
+	v, err := parseJSON(text)
+	if err != nil || place == "" {
+		return ""
+	}
+	for part := range strings.SplitSeq(place[1:], "/") {
+		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+		inner, ok := v.get(part)
+		if n, err := strconv.Atoi(part); err == nil && v.kind == '[' && n < len(v.items) {
+			inner, ok = v.items[n], true
+		}
+		if !ok {
+			return ""
+		}
+		v = inner
+	}
+	w := jsonWriter{place: "-"}
+	if w.value(v, "", ""); w.b.Len() > 60 {
+		return ""
+	}
+	return w.b.String()
 }
 
 func (l faultList) markdown(r *renderer) string {
@@ -639,5 +678,10 @@ func (t try) html(r *renderer) (template.HTML, error) {
 
 func (try) markdown(*renderer) string { return "" }
 
-// escape is for SVG.
+// element is a text within an element, where quotes are themselves.
+func element(s string) template.HTML {
+	return template.HTML(strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s))
+}
+
+// escape is for SVG, attributes too.
 func escape(s string) string { return html.EscapeString(s) }

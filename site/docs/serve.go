@@ -2,12 +2,12 @@ package docs
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"html"
 	"maps"
 	"net/http"
 	"os"
@@ -96,10 +96,9 @@ func (h *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f, ok := s.file(name)
 	if !ok {
-		f, _ = s.file("missing")
-		w.Header().Set("Content-Type", f.Type)
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.WriteHeader(http.StatusNotFound)
-		_, _ = w.Write(h.lost(s, name)) // a reader that has gone is no news
+		_, _ = w.Write(lost(name)) // a reader that has gone is no news
 		return
 	}
 	send(w, r, f, func() []byte { return h.pack(name, f.Body) })
@@ -107,18 +106,11 @@ func (h *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // lost is the page that says that there is none. Its links must work wherever
 // it is shown, so it is not one of the site's.
-func (h *server) lost(s *Site, name string) []byte {
+func lost(name string) []byte {
 	home := strings.Repeat("../", strings.Count(name, "/"))
 	css := look.Stylesheet()
 	return fmt.Appendf(nil, `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>No such page · Tillwire docs</title><link rel="stylesheet" href="%[1]sassets/%[2]s"></head><body><main class="lost"><h1>There is no such page</h1><p>Perhaps it has moved. <a href="%[1]sall">All pages</a> are listed, and <a href="%[1]s.">the docs begin here</a>.</p></main></body></html>
-`, html.EscapeString(cmpOr(home, "./")), css.Name)
-}
-
-func cmpOr(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a
+`, cmp.Or(home, "./"), css.Name)
 }
 
 // pack compresses a file once.
@@ -204,10 +196,10 @@ func (s *Site) Write(dir string) (int, error) {
 	files := s.Files()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		at := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil { //nolint:gosec // to be read by a web server
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
 			return 0, fmt.Errorf("docs: %w", err)
 		}
-		if err := os.WriteFile(at, files[name].Body, 0o644); err != nil { //nolint:gosec // to be read by a web server
+		if err := os.WriteFile(at, files[name].Body, 0o644); err != nil {
 			return 0, fmt.Errorf("docs: %w", err)
 		}
 	}
