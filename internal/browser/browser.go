@@ -318,6 +318,8 @@ func (tab *Tab) Shot(name string) {
 	if dir == "" {
 		return
 	}
+	// A picture of all of it shows what sticks to the window's top where it is now.
+	Eval[bool](tab, `(scrollTo({ top: 0, behavior: "instant" }), true)`)
 	ctx, cancel := tab.limited()
 	defer cancel()
 	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))

@@ -94,6 +94,9 @@ func New(cfg Config) (*Console, error) {
 	c.topics = map[string]topic{
 		"terminals": c.watchTerminals,
 		"machine":   c.watchMachine,
+		"names":     watchNames,
+		"props":     watchProps,
+		"words":     watchWords,
 	}
 	c.deeds = map[string]deed{}
 	for name, d := range c.machineDeeds() {

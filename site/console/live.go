@@ -23,7 +23,8 @@ import (
 type topic func(ctx context.Context, v viewer, ask jsontext.Value, send func(any) error) error
 
 // A deed does something once that a page asks for. Its data is the answer; the
-// text of its error is for people.
+// text of its error is for people. The deeds of one page are done one after
+// another, in the order in which it asked for them.
 type deed func(ctx context.Context, v viewer, ask jsontext.Value) (data any, err error)
 
 // Bounds of one page's socket.
@@ -31,7 +32,7 @@ const (
 	maxAsk     = 64 << 10  // bytes of a message from a page
 	maxQueue   = 512 << 10 // bytes that wait for a page
 	maxWatches = 32
-	maxDeeds   = 8   // at once
+	maxDeeds   = 64  // that wait
 	maxPages   = 256 // sockets at once
 	helloTime  = 10 * time.Second
 	keyEvery   = 5 * time.Second // how often it is seen to that the key still works
@@ -64,7 +65,8 @@ type page struct {
 	mu      sync.Mutex
 	greeted bool
 	watches map[int]context.CancelFunc
-	deeds   int
+	todo    []func() // deeds that wait
+	doing   bool     // somebody does them
 }
 
 // live opens a page's socket.
@@ -221,33 +223,48 @@ func (p *page) watch(a ask, message []byte) {
 	})
 }
 
-// do begins a deed. The caller holds p.mu.
+// do has a deed done after those that were asked for before: keys are pressed in
+// the order in which they were typed. The caller holds p.mu.
 func (p *page) do(a ask, message []byte) {
 	act, ok := p.c.deeds[a.Do]
 	switch {
 	case !ok:
 		p.refuse(a.As, fmt.Errorf("there is nothing named %q to do", a.Do))
 		return
-	case p.deeds >= maxDeeds:
+	case len(p.todo) >= maxDeeds:
 		p.refuse(a.As, errors.New("too much at once; try again"))
 		return
 	}
-	p.deeds++
-	p.c.running.Go(func() {
+	p.todo = append(p.todo, func() {
 		var data any
 		err := p.try(func() (err error) {
 			data, err = act(p.ctx, p.viewer, message)
 			return err
 		})
-		p.mu.Lock()
-		p.deeds--
-		p.mu.Unlock()
 		if err != nil {
 			p.refuse(a.As, err)
 			return
 		}
 		_ = p.send(p.ctx, answer{As: a.As, Data: data})
 	})
+	if !p.doing {
+		p.doing = true
+		p.c.running.Go(p.work)
+	}
+}
+
+// work does what waits to be done.
+func (p *page) work() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.todo) > 0 && p.ctx.Err() == nil {
+		next := p.todo[0]
+		p.todo = p.todo[1:]
+		p.mu.Unlock()
+		next()
+		p.mu.Lock()
+	}
+	p.todo, p.doing = nil, false
 }
 
 // errFailed is what a page is told of a panic.

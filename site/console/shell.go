@@ -7,7 +7,6 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/tillwire/tillwire/site/look"
-	"github.com/tillwire/tillwire/spec"
 )
 
 // A shell is a page before its module has drawn it.
@@ -23,6 +22,8 @@ type shell struct {
 func pages() []shell {
 	return []shell{
 		{root + "{$}", "terminals", "Terminals", root, iconTerminals},
+		{root + "terminals/{tid}", "machine", "Terminal", "", ""},
+		{root + "till", "till", "Till", root + "till", iconTill},
 		{root + "traffic", "traffic", "Traffic", root + "traffic", iconTraffic},
 	}
 }
@@ -40,33 +41,6 @@ type setting struct {
 	Sites   []string `json:"sites"`
 	Hands   bool     `json:"hands"` // machines can be touched
 	Dev     bool     `json:"dev"`
-	Virtual virtual  `json:"virtual"`
-}
-
-// virtual says how virtual terminals are named (the contract, section 12).
-type virtual struct {
-	Prefix  string   `json:"prefix"`
-	Letters int      `json:"letters"`
-	Parts   [][]part `json:"parts"`
-}
-
-type part struct {
-	Letter  string `json:"letter"`
-	Meaning string `json:"meaning"`
-}
-
-func virtualNames() virtual {
-	v := spec.Default().VirtualTerminals()
-	parts := make([][]part, 4)
-	for i, letters := range [][]spec.VirtualLetter{v.Results, v.Entries, v.Verifications} {
-		for _, l := range letters {
-			parts[i] = append(parts[i], part{l.Letter, l.Meaning})
-		}
-	}
-	for _, m := range v.Machines {
-		parts[3] = append(parts[3], part{m.Digit, m.Meaning})
-	}
-	return virtual{v.Prefix, v.Letters, parts}
 }
 
 // A view is what the templates are filled with.
@@ -94,7 +68,7 @@ func (c *Console) shown(p shell) http.HandlerFunc {
 			http.Redirect(w, r, root+"login", http.StatusSeeOther)
 			return
 		}
-		told, err := json.Marshal(setting{c.token(v), v.sites, v.hands, c.cfg.Dev, virtualNames()})
+		told, err := json.Marshal(setting{c.token(v), v.sites, v.hands, c.cfg.Dev})
 		if err != nil {
 			panic("console: " + err.Error()) // plain data
 		}

@@ -163,6 +163,5 @@ func (c *Console) machineDeeds() map[string]deed {
 			}
 			return m.Scenario(s.Name, q.Times)
 		}),
-		"summon": hand(func(Machine, machineAsk) error { return nil }), // it exists once it was asked for
 	}
 }

@@ -83,19 +83,19 @@ export function useWatch(topic, what) {
   return state;
 }
 
-// act does a deed and returns a promise of its answer. What is refused is shown
-// in the line at the top as well.
+// act does a deed and returns a promise of its answer. Deeds of a page are done in
+// the order in which they were asked for.
 export function act(deed, what = {}) {
   const as = ++number;
   return new Promise((done, failed) => {
     if (!ready) throw new Error("There is no line to the gateway now.");
     asked.set(as, { done, failed });
     send({ do: deed, as, ...what });
-  }).catch((e) => {
-    say(e.message);
-    throw e;
   });
 }
+
+// tried is act for a button: what is refused is shown at the top, and that is all.
+export const tried = (deed, what) => act(deed, what).catch((e) => say(e.message));
 
 // said is the last thing that people should know, for a while.
 export const said = signal("");
@@ -216,7 +216,8 @@ function ReceiptLine({ line }) {
   }
 }
 
-// Receipt is a slip of paper. label says whose copy it is.
-export function Receipt({ lines, label, kind = "" }) {
-  return html`<div class=${"receipt " + kind} role="document" aria-label=${label} tabindex="0">${(lines ?? []).map((line) => html`<${ReceiptLine} line=${line} />`)}</div>`;
+// Receipt is a slip of paper. label says whose copy it is; a still one is only a
+// picture of one that is shown elsewhere.
+export function Receipt({ lines, label, still }) {
+  return html`<div class="receipt" role=${still ? undefined : "group"} aria-label=${label}>${(lines ?? []).map((line) => html`<${ReceiptLine} line=${line} />`)}</div>`;
 }

@@ -1,8 +1,8 @@
 // The list of terminals.
-import { html, mount, signal, useWatch, setting, Badge, Dot, Empty, Button, Field, Clock, Notice, act } from "./lib.js";
+import { html, mount, signal, useWatch, setting, Badge, Dot, Empty, Button, Field, Clock, Notice } from "./lib.js";
 
 const parts = ["result", "card", "cardholder", "machine"];
-const chosen = parts.map((_, i) => signal(setting.virtual.parts[i][0].letter));
+const chosen = ["S", "I", "P", "0"].map((letter) => signal(letter));
 
 // address is where a terminal has its page.
 const address = (t) => "/console/terminals/" + encodeURIComponent(t.tid) + (t.site === setting.sites[0] ? "" : "?site=" + encodeURIComponent(t.site));
@@ -25,7 +25,8 @@ function Row({ t }) {
 
 // Summon puts a name together. Whatever can be chosen is a legal name.
 function Summon() {
-  const v = setting.virtual;
+  const [v] = useWatch("names", {});
+  if (!v) return null;
   const name = v.prefix + "DEMO" + chosen.map((c) => c.value).join("");
   return html`<section class="panel stack" aria-labelledby="summon">
     <h2 id="summon">Another machine</h2>
@@ -36,10 +37,7 @@ function Summon() {
           ${v.parts[i].map((o) => html`<option value=${o.letter}>${o.letter} – ${o.meaning.replace(/\.$/, "")}</option>`)}
         </select><//>`)}
     </div>
-    <p class="toolbar"><${Button} kind="first" id="summon-open" onClick=${async () => {
-      await act("summon", { tid: name });
-      location.href = "/console/terminals/" + name;
-    }}>Open <span class="mono">${name}</span><//></p>
+    <p class="toolbar"><${Button} kind="first" id="summon-open" onClick=${() => { location.href = "/console/terminals/" + name; }}>Open <span class="mono">${name}</span><//></p>
   </section>`;
 }
 

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/tillwire/tillwire/internal/browser"
+	"github.com/tillwire/tillwire/terminal/sim"
+)
+
+// devHouse is a development gateway with its console, on a free port. It returns
+// the console's address.
+func devHouse(t *testing.T) string {
+	t.Helper()
+	h, err := openHouse(context.Background(), houseConfig{
+		Dir: t.TempDir(), Command: "test", Listen: "127.0.0.1:0", Dev: true, Controls: true, Speed: sim.Max, Seed: 7,
+		Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return "http://" + h.addr + "/console/"
+}
+
+// A desk is a browser with the card machine in one tab and the till in another.
+type desk struct {
+	t             *testing.T
+	b             *browser.Browser
+	address       string
+	machine, till *browser.Tab
+}
+
+const testTID = "VCMDEMOSIP0"
+
+// sit opens both tabs; the machine is touched from then on.
+func sit(t *testing.T) *desk {
+	b := browser.Start(t)
+	d := &desk{t: t, b: b, address: devHouse(t)}
+	d.machine = b.Open(t, d.address+"terminals/"+testTID, 390, 844)
+	d.machine.Click("#by-hand")
+	d.machine.WaitFor(`#by-hand[aria-pressed="true"]`)
+	d.till = b.Open(t, d.address+"till", 1280, 900)
+	d.till.WaitText("main", "connected")
+	return d
+}
+
+// sale starts a sale of that amount at the till.
+func (d *desk) sale(amount string) {
+	d.t.Helper()
+	d.till.Fill("#amount", amount)
+	d.till.Click("#start")
+}
+
+// card presents a card.
+func (d *desk) card(name, how string) {
+	d.t.Helper()
+	d.machine.Click(fmt.Sprintf(`.wallet [data-card="%s"]`, name))
+	d.machine.Click(fmt.Sprintf(`[data-way="%s"]:not(:disabled)`, how))
+}
+
+// press presses keys of the machine with a finger.
+func (d *desk) press(keys ...string) {
+	d.t.Helper()
+	for _, k := range keys {
+		d.machine.Click(fmt.Sprintf(`[data-key="%s"]:not([aria-disabled])`, k))
+	}
+}
+
+// outcome waits for what the till made of it.
+func (d *desk) outcome(want string) {
+	d.t.Helper()
+	d.till.WaitFor(fmt.Sprintf(`#outcome[data-outcome="%s"]`, want))
+}
+
+// TestConsoleChipAndPIN: a sale by touch, from the amount to the receipts, with a
+// wrong PIN on the way.
+func TestConsoleChipAndPIN(t *testing.T) {
+	d := sit(t)
+	d.sale("12.50")
+	d.machine.WaitText("#machine", "12.50")
+	d.till.WaitText("#running", "PRESENT_CARD")
+	d.machine.Shot("machine-card-phone")
+	d.till.Shot("till-running")
+	d.card("visa-debit", "insert")
+	d.press("enter") // no cashback
+	d.till.WaitText("#running", "PIN_ENTRY")
+	d.press("9", "9", "9", "9")
+	d.machine.WaitText("#entry", "****")
+	d.machine.Shot("machine-pin-phone")
+	d.press("enter")
+	d.press("1", "2", "3", "4", "enter")
+	d.machine.Click(`[data-way="takeOut"]:not(:disabled)`)
+	d.outcome("SUCCESSFUL")
+	if got := browser.Eval[string](d.till, `document.getElementById("amount").value`); got != "" {
+		t.Errorf("the till kept the amount %q after a successful sale", got)
+	}
+	d.till.WaitText("#outcome", "£12.50")
+	d.machine.WaitText(".machine-pile", "CUSTOMER COPY")
+	d.machine.Shot("machine-paper-phone")
+	d.till.Shot("till-successful")
+	d.machine.Size(1280, 900)
+	d.machine.Shot("machine-paper-desk")
+}
+
+// TestConsoleWrongPINs: three wrong PINs, and no money is taken.
+func TestConsoleWrongPINs(t *testing.T) {
+	d := sit(t)
+	d.sale("8.00")
+	d.card("mastercard", "insert")
+	d.press("enter")
+	for range 3 {
+		d.press("1", "1", "1", "1", "enter")
+	}
+	d.machine.Click(`[data-way="takeOut"]:not(:disabled)`)
+	d.outcome("DECLINED")
+	if got := browser.Eval[string](d.till, `document.getElementById("amount").value`); got != "8.00" {
+		t.Errorf("the till shows %q, want the amount to stay", got)
+	}
+}
+
+// TestConsoleSignature: accepted, and rejected.
+func TestConsoleSignature(t *testing.T) {
+	d := sit(t)
+	for _, c := range []struct{ answer, want string }{{"#accept", "SUCCESSFUL"}, {"#reject", "VOID"}} {
+		d.sale("30.00")
+		d.card("signature", "insert")
+		d.till.WaitFor("#signature")
+		d.till.Shot("till-signature")
+		d.till.Click(c.answer)
+		d.machine.Click(`[data-way="takeOut"]:not(:disabled)`)
+		d.outcome(c.want)
+	}
+}
+
+// TestConsoleCancel: the till cancels while the machine waits for a card.
+func TestConsoleCancel(t *testing.T) {
+	d := sit(t)
+	d.sale("5.00")
+	d.till.WaitText("#running", "PRESENT_CARD")
+	d.till.Click("#cancel")
+	d.outcome("CANCELLED")
+}
+
+// TestConsoleCable: the cable is pulled while the PIN is entered, and plugged in
+// again when all is done: the till hears the truth.
+func TestConsoleCable(t *testing.T) {
+	d := sit(t)
+	d.sale("7.77")
+	d.card("visa-debit", "insert")
+	d.press("enter", "1", "2")
+	d.machine.Click(`#cable button:last-child`)
+	d.machine.WaitText("#machine", "NO LINE")
+	d.press("3", "4", "enter")
+	d.machine.Click(`[data-way="takeOut"]:not(:disabled)`)
+	d.machine.Shot("machine-no-line-phone")
+	d.machine.Click(`#cable button:first-child`)
+	d.outcome("SUCCESSFUL")
+}
+
+// TestConsoleTabsInStep: two tabs show one machine, and keys typed in one of them
+// appear in the other.
+func TestConsoleTabsInStep(t *testing.T) {
+	d := sit(t)
+	other := d.b.Open(t, d.address+"terminals/"+strings.ToLower(testTID), 1280, 900)
+	other.WaitFor(`#by-hand[aria-pressed="true"]`)
+	d.sale("2.00")
+	other.WaitText("#machine", "2.00")
+	d.card("visa-debit", "insert")
+	other.WaitFor(".machine-card.in")
+	browser.Eval[bool](other, `(document.getElementById("machine").focus(), true)`)
+	other.Keys("\r")
+	other.WaitText("#machine", "PIN")
+	other.Keys("123")
+	d.machine.WaitText("#entry", "***")
+	other.WaitText("#entry", "***")
+	other.Keys("4")
+	other.Keys("\r")
+	other.WaitText("main", "Take the card out")
+	d.machine.Click(`[data-way="takeOut"]:not(:disabled)`)
+	other.Wait(`!document.querySelector(".machine-card.in")`)
+	d.outcome("SUCCESSFUL")
+}
+
+// TestConsolePages: each page, on a phone and on a desk.
+func TestConsolePages(t *testing.T) {
+	b, address := browser.Start(t), devHouse(t)
+	for _, page := range []struct{ name, path, ready string }{
+		{"terminals", "", "#terminals"},
+		{"machine", "terminals/" + testTID, "#machine"},
+		{"till-counter", "till", "#amount"},
+		{"till-tables", "till#pat", "#add-table"},
+	} {
+		for _, size := range []struct {
+			name          string
+			width, height int
+		}{{"phone", 390, 844}, {"desk", 1280, 900}, {"narrow", 360, 640}} {
+			t.Run(page.name+"-"+size.name, func(t *testing.T) {
+				tab := b.Open(t, address+page.path, size.width, size.height)
+				tab.WaitFor(page.ready)
+				tab.WaitText("#line", "live")
+				for _, fault := range append(tab.Unlabelled(), tab.TooWide()...) {
+					t.Error(fault)
+				}
+				tab.Shot("page-" + page.name + "-" + size.name)
+				if size.name == "desk" {
+					tab.Dark(true)
+					tab.Shot("page-" + page.name + "-dark")
+				}
+			})
+		}
+	}
+}
+
+// TestConsoleIsForThisMachine: a page of somewhere else that calls this address
+// by a name of its own gets nothing.
+func TestConsoleIsForThisMachine(t *testing.T) {
+	address := devHouse(t)
+	r, err := http.NewRequest(http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "tills.example"
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusForbidden {
+		t.Errorf("got %s, want 403", resp.Status)
+	}
+}
