@@ -68,6 +68,8 @@ type Gateway struct {
 	metrics *Metrics
 	summon  func(*Gateway, journal.Site, txn.TID) bool
 	limits  Limits
+	pace    pace // of messages on one connection
+	born    time.Time
 
 	restored bool
 
@@ -94,7 +96,8 @@ func New(ctx context.Context, cfg Config) (*Gateway, error) {
 		store: cfg.Store, log: cfg.Log, metrics: cfg.Metrics, summon: cfg.Summon, limits: cfg.Limits.withDefaults(),
 		sites: map[txn.SiteID]*site{}, keys: map[[32]byte]journal.Key{},
 	}
-	g.restored = cfg.Restored
+	g.restored, g.born = cfg.Restored, time.Now()
+	g.pace = newPace(g.limits.MessagesPerSecond, g.limits.MessageBurst)
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	if err := g.Reload(ctx); err != nil {
 		return nil, err

@@ -6,8 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-
-	"golang.org/x/time/rate"
+	"time"
 
 	"github.com/tillwire/tillwire/jsonrpc"
 	"github.com/tillwire/tillwire/money"
@@ -28,7 +27,7 @@ type Session struct {
 	version wire.Version
 	caller  txn.Caller
 	ext     extensions
-	rate    rate.Limiter
+	taken   spent   // messages
 	line    *line   // on /pat; nil on /pac
 	stream  *stream // that this is a connection of; nil without the extension resume
 
@@ -41,11 +40,7 @@ type Session struct {
 }
 
 func newSession(t *Ticket, c Conn) *Session {
-	l := t.g.limits
-	return &Session{
-		g: t.g, site: t.site, conn: c, key: t.key, version: t.version, caller: t.caller, ext: t.ext,
-		rate: *rate.NewLimiter(rate.Limit(l.MessagesPerSecond), l.MessageBurst),
-	}
+	return &Session{g: t.g, site: t.site, conn: c, key: t.key, version: t.version, caller: t.caller, ext: t.ext}
 }
 
 // Busy reports whether a transaction or report of this connection runs; such a
@@ -211,7 +206,7 @@ func (s *Session) Receive(data []byte) {
 		return
 	}
 	m, bad := jsonrpc.Decode(data)
-	if answers := s.line != nil && bad == nil && s.line.awaits(m); !answers && !s.rate.Allow() {
+	if answers := s.line != nil && bad == nil && s.line.awaits(m); !answers && !s.taken.take(time.Since(s.g.born), s.g.pace) {
 		id := jsonrpc.NoID
 		if m.Kind == jsonrpc.Request {
 			id = s.usable(m.ID)

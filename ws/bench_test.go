@@ -73,7 +73,7 @@ func BenchmarkEcho(b *testing.B) {
 			snc, cnc := sockets(b)
 			s, c := New(snc, Server, Options{}), New(cnc, Client, Options{})
 			if !direct {
-				s.raw, c.raw = nil, nil
+				s.offer, c.offer = false, false
 			}
 			go func() { _ = echo(s) }()
 			b.ReportAllocs()

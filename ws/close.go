@@ -113,7 +113,7 @@ func (c *Conn) startClose(why *CloseError) {
 	}
 	c.closing = true
 	c.err = why
-	c.closeBy = time.Since(c.born) + c.opt.WriteTimeout
+	c.closeBy = time.Since(c.born) + c.opt.writeTimeout
 	c.makeRoom()
 	var body []byte
 	if why.Code != NoStatus {
@@ -161,7 +161,7 @@ const maxUnread = 64 << 20
 func (c *Conn) finish() {
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	ok = ok && half.CloseWrite() == nil
-	_ = c.nc.SetReadDeadline(time.Now().Add(c.opt.CloseTimeout))
+	_ = c.nc.SetReadDeadline(time.Now().Add(c.opt.closeTimeout))
 
 	c.hearOut() // after a Read that waits: it sees the close, the end, or the deadline
 	if ok {

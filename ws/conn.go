@@ -19,7 +19,6 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -84,9 +83,19 @@ func (o *Options) fill() {
 	}
 }
 
+// bounds are what a connection keeps of its Options.
+type bounds struct {
+	maxMessage                 int64
+	maxQueue                   int
+	writeTimeout, closeTimeout time.Duration
+	keeper                     *Keeper
+	busy                       func() bool
+	tap                        func(sent bool, msg []byte)
+}
+
 // readAhead is the buffer each connection owns for reading. It takes a typical
 // request with its header in one system call, and lets a Conn fit the allocator's
-// size of 448 bytes. Larger messages are read straight into the caller's slice.
+// size of 416 bytes. Larger messages are read straight into the caller's slice.
 const readAhead = 136
 
 // A Conn is one WebSocket. One goroutine reads; every other method may be
@@ -96,8 +105,7 @@ const readAhead = 136
 // side belongs to whoever has set reading (see acquire).
 type Conn struct {
 	nc   net.Conn
-	raw  syscall.RawConn // to write without blocking; nil where that cannot be
-	opt  Options
+	opt  bounds
 	born time.Time
 	seen atomic.Int64 // last byte from the peer, as time since born
 
@@ -106,6 +114,7 @@ type Conn struct {
 	in    [readAhead]byte
 	hdr   [12]byte
 	role  Role
+	offer bool // nc can be written to without blocking
 
 	mu         sync.Mutex
 	out        []byte // whole frames that wait
@@ -118,12 +127,12 @@ type Conn struct {
 	remoteDone bool   // the peer's close frame has come
 	broken     bool   // the peer's frames cannot be followed any more
 	late       int32  // frames that came after our close
+	pings      uint32 // number of the last ping sent
 	err        *CloseError
 	closeBy    time.Duration // when a close gives up writing, since born
 	room       chan struct{} // closed when the queue has room again; nil if nobody waits
 	free       chan struct{} // closed when the read side is free; nil if nobody waits
 	done       chan struct{} // made when first asked for
-	pings      uint64        // number of the last ping sent
 	probes     []probe       // pings whose sender wants to hear of the pong
 
 	keep keepState // the Keeper's, under its lock
@@ -137,7 +146,10 @@ func New(nc net.Conn, role Role, o Options) *Conn {
 
 func newConn(nc net.Conn, role Role, o Options, ahead []byte) *Conn {
 	o.fill()
-	c := &Conn{nc: nc, raw: rawOf(nc), role: role, opt: o, born: time.Now(), ahead: ahead}
+	c := &Conn{
+		nc: nc, offer: canOffer && rawOf(nc) != nil, role: role, born: time.Now(), ahead: ahead,
+		opt: bounds{o.MaxMessage, o.MaxQueue, o.WriteTimeout, o.CloseTimeout, o.Keeper, o.Busy, o.Tap},
+	}
 	if o.Keeper != nil {
 		o.Keeper.add(c)
 	}
@@ -199,8 +211,8 @@ func (c *Conn) end(why *CloseError) {
 	} else {
 		_ = c.nc.Close()
 	}
-	if c.opt.Keeper != nil {
-		c.opt.Keeper.remove(c)
+	if c.opt.keeper != nil {
+		c.opt.keeper.remove(c)
 	}
 
 	c.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/gobwas/ws"
 )
@@ -665,4 +666,12 @@ func TestServe(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
+}
+
+// TestSize holds a Conn to a size of the allocator's: there are tens of thousands
+// that idle.
+func TestSize(t *testing.T) {
+	if got := unsafe.Sizeof(Conn{}); got > 416 {
+		t.Errorf("a Conn takes %d bytes, more than 416", got)
+	}
 }

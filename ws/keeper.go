@@ -84,7 +84,7 @@ func (k *Keeper) visit(c *Conn) {
 	} else {
 		s.unanswered = min(s.unanswered+1, k.missed)
 	}
-	if s.unanswered >= k.missed && (c.opt.Busy == nil || !c.opt.Busy()) {
+	if s.unanswered >= k.missed && (c.opt.busy == nil || !c.opt.busy()) {
 		c.end(&CloseError{Code: GoingAway, Reason: "pings unanswered", Remote: true})
 		return
 	}

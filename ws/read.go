@@ -47,8 +47,8 @@ func (c *Conn) read(worn bool) ([]byte, error) {
 		closing := c.closing
 		c.mu.Unlock()
 		if !closing { // after our close frame nothing is delivered any more
-			if c.opt.Tap != nil {
-				c.opt.Tap(false, msg)
+			if c.opt.tap != nil {
+				c.opt.tap(false, msg)
 			}
 			return msg, nil
 		}
@@ -172,8 +172,8 @@ func (c *Conn) next(worn bool) ([]byte, error) {
 		if h.OpCode == ws.OpBinary {
 			return nil, c.fail(Unsupported, "text messages only")
 		}
-		if h.Length > c.opt.MaxMessage-int64(len(msg)) {
-			return nil, c.fail(TooBig, fmt.Sprintf("a message may have %d bytes", c.opt.MaxMessage))
+		if h.Length > c.opt.maxMessage-int64(len(msg)) {
+			return nil, c.fail(TooBig, fmt.Sprintf("a message may have %d bytes", c.opt.maxMessage))
 		}
 		if msg, err = c.payload(msg, h); err != nil {
 			return nil, c.lost(err)
@@ -307,7 +307,7 @@ const maxProbes = 256
 
 // A probe waits for the pong of one ping.
 type probe struct {
-	number   uint64
+	number   uint32
 	answered func()
 }
 
@@ -331,14 +331,15 @@ func (c *Conn) Ping(answered func()) error {
 	}
 	c.pings++
 	var number [20]byte
-	return c.pushLocked(ws.OpPing, strconv.AppendUint(number[:0], c.pings, 10))
+	return c.pushLocked(ws.OpPing, strconv.AppendUint(number[:0], uint64(c.pings), 10))
 }
 
 func (c *Conn) pong(body []byte) {
-	number, err := strconv.ParseUint(string(body), 10, 64)
+	parsed, err := strconv.ParseUint(string(body), 10, 32)
 	if err != nil {
 		return // unsolicited pongs are allowed and mean nothing
 	}
+	number := uint32(parsed)
 	c.mu.Lock()
 	if number > c.pings {
 		c.mu.Unlock()

@@ -37,7 +37,7 @@ func (c *Conn) Room(ctx context.Context) error {
 			defer c.mu.Unlock()
 			return c.err
 		}
-		if c.queued() < (c.opt.MaxQueue+1)/2 {
+		if c.queued() < (c.opt.maxQueue+1)/2 {
 			c.mu.Unlock()
 			return nil
 		}
@@ -48,7 +48,7 @@ func (c *Conn) Room(ctx context.Context) error {
 		c.mu.Unlock()
 
 		if limit == nil {
-			limit = time.NewTimer(c.opt.WriteTimeout)
+			limit = time.NewTimer(c.opt.writeTimeout)
 			defer limit.Stop()
 		}
 		select {
@@ -73,7 +73,7 @@ func (c *Conn) queued() int { return len(c.out) + c.inflight }
 
 // makeRoom wakes those in Room. mu is held.
 func (c *Conn) makeRoom() {
-	if c.room != nil && (c.closing || c.queued() < (c.opt.MaxQueue+1)/2) {
+	if c.room != nil && (c.closing || c.queued() < (c.opt.maxQueue+1)/2) {
 		close(c.room)
 		c.room = nil
 	}
@@ -95,13 +95,13 @@ func (c *Conn) pushLocked(op ws.OpCode, payload []byte) error {
 		defer c.mu.Unlock()
 		return c.err
 	}
-	if c.queued() >= c.opt.MaxQueue {
+	if c.queued() >= c.opt.maxQueue {
 		defer c.mu.Unlock()
 		c.startClose(notReading(nil))
 		return c.err
 	}
-	if c.opt.Tap != nil && op == ws.OpText {
-		c.opt.Tap(true, payload)
+	if c.opt.tap != nil && op == ws.OpText {
+		c.opt.tap(true, payload)
 	}
 	if c.flushing {
 		c.out = c.appendFrame(c.out, op, payload)
@@ -111,14 +111,14 @@ func (c *Conn) pushLocked(op ws.OpCode, payload []byte) error {
 	frame := c.appendFrame(nil, op, payload)
 	c.flushing = true
 	c.inflight = len(frame)
-	if c.raw == nil {
+	if !c.offer {
 		c.mu.Unlock()
 		go c.flush(frame)
 		return nil
 	}
 	c.mu.Unlock()
 
-	n, err := offer(c.raw, frame)
+	n, err := offer(rawOf(c.nc), frame)
 	if err != nil {
 		return c.lost(err)
 	}
@@ -202,7 +202,7 @@ func (c *Conn) flush(buf []byte) {
 // write writes all of buf, or ends the connection and returns false.
 func (c *Conn) write(buf []byte) bool {
 	for len(buf) > 0 {
-		by := time.Now().Add(c.opt.WriteTimeout)
+		by := time.Now().Add(c.opt.writeTimeout)
 		c.mu.Lock()
 		if c.closing {
 			if last := c.born.Add(c.closeBy); last.Before(by) {
@@ -230,11 +230,9 @@ func (c *Conn) write(buf []byte) bool {
 }
 
 // rawOf is the way to write to nc without blocking, or nil. TLS and in-memory
-// connections have none: for them each burst of messages has its goroutine.
+// connections have none: for them each burst of messages has its goroutine. It is
+// made for each write, since the many that idle would have to keep it.
 func rawOf(nc net.Conn) syscall.RawConn {
-	if !canOffer {
-		return nil
-	}
 	t, ok := nc.(*net.TCPConn)
 	if !ok {
 		return nil
