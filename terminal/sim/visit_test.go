@@ -43,6 +43,8 @@ type hall struct {
 	// not answered.
 	first func(terminal.Event) bool
 	after func(terminal.Event)
+
+	reset bool // reports have reset the machine's ledger
 }
 
 func newHall(t *testing.T, p *Park, tid txn.TID) *hall {
@@ -191,12 +193,18 @@ func (h *hall) deal(e terminal.Event) (answer func()) {
 			}
 		}
 		h.reports[e.ID] = e
-		return func() { _ = h.link.Acknowledge(ctx, e.ID) }
+		return h.acknowledge(e.ID)
 	case terminal.Ended:
-		return func() { _ = h.link.Acknowledge(ctx, e.ID) }
+		return h.acknowledge(e.ID)
 	default:
 		return func() {}
 	}
+}
+
+// acknowledge does so over the link as it is now. The caller holds h.mu.
+func (h *hall) acknowledge(id txn.RequestID) func() {
+	l := h.link
+	return func() { _ = l.Acknowledge(ctx, id) }
 }
 
 // ended books a payment once.
@@ -339,6 +347,9 @@ func (h *hall) agree(p *Park) {
 	}
 	if diff := cmp.Diff(till, bank, cmp.AllowUnexported(booked{})); diff != "" {
 		h.t.Errorf("told (-) and charged (+): %s", diff)
+	}
+	if h.reset {
+		return
 	}
 	h.m.mu.Lock()
 	ledger := h.m.mem.Ledger.Balances
