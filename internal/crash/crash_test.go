@@ -52,7 +52,7 @@ func TestCrash(t *testing.T) {
 			}
 		}
 	}
-	for _, one := range []string{`[1-9]\d* kills of tills`, `stopped for a while [1-9]\d* times, at most`, `side, stopped for a while [1-9]\d* times\n`} {
+	for _, one := range []string{`[1-9]\d* kills of tills`, `power cuts: [1-9]\d* of gateways, [1-9]\d* of terminals; [1-9]\d* writes`, `stopped for a while [1-9]\d* times, at most`, `side, stopped for a while [1-9]\d* times\n`} {
 		if runtime.GOOS != "windows" && !regexp.MustCompile(one).MatchString(out.String()) {
 			t.Errorf("it does not say %s", one)
 		}

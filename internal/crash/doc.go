@@ -7,10 +7,10 @@
 // over package epos. Most are processes of their own that are killed, too: they
 // write down each request's key before they send it, drop lines as they like, and
 // ask again after a restart. The till with the tables is one of these. A few
-// others keep to the plain contract. Some card machines live in the gateway's process with their
-// memory on disk, so that a kill takes their power, too; others are processes of
-// their own, linked to the gateway, so that one of the two knows what the other
-// must find out.
+// others keep to the plain contract. Some card machines live in the gateway's
+// process with their memory on disk, so that a kill ends them, too; others are
+// processes of their own, linked to the gateway, so that one of the two knows
+// what the other must find out.
 //
 // Half of the kills hit the tillwire binary at a random instant. The other half
 // hit a second house, made of the same rooms over the same folder, which has a
@@ -23,6 +23,10 @@
 // connections, delays what is said, swallows it for a while and leaves ghosts.
 // Gateways and card machines are also stopped for a while, and then go on as if
 // nothing had been.
+//
+// Some of the kills take the power with them. Those lives write over a layer,
+// package powercut, under the journal's database and the machines' files; what
+// was not synced when they died is then gone, or torn, or there in part.
 //
 // Beside that, copies of the journal are cut at random places, where it must
 // open at a whole earlier state or be refused by name; and where this user may

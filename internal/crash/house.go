@@ -12,11 +12,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/tillwire/tillwire/door"
 	"github.com/tillwire/tillwire/gateway"
+	"github.com/tillwire/tillwire/internal/disk"
 	"github.com/tillwire/tillwire/internal/folder"
+	"github.com/tillwire/tillwire/internal/powercut"
 	"github.com/tillwire/tillwire/journal/sqlite"
 	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/table"
@@ -33,6 +36,8 @@ type houseConfig struct {
 	seed        uint64
 	point       string
 	nth         int
+	power       string // the folder of what is lost with the power; else there is enough
+	lying       bool
 }
 
 // keepHouse is a gateway with its terminals in this process, with a fuse. It
@@ -52,11 +57,16 @@ func keepHouse(c houseConfig, out, log io.Writer) (err error) {
 	}
 	defer listener.Close()
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	disk, err := sqlite.Open(own.Dir(), sqlite.Options{Log: logger})
+	files, err := filesOver(c.power, c.lying)
 	if err != nil {
 		return err
 	}
-	store := &fusedStore{disk, f}
+	defer runtime.KeepAlive(files)
+	kept, err := sqlite.Open(own.Dir(), sqlite.Options{Log: logger, Disk: files})
+	if err != nil {
+		return err
+	}
+	store := &fusedStore{kept, f}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	gw, err := gateway.New(stopped, gateway.Config{Store: store, Log: logger})
 	if err != nil {
@@ -67,7 +77,7 @@ func keepHouse(c houseConfig, out, log io.Writer) (err error) {
 		return err
 	}
 	park, err := sim.Open(sim.Options{
-		Dir: filepath.Join(own.Dir(), "sim", siteID), Account: letters, Seed: c.seed, Speed: c.speed, MuteFor: limits["transaction"] + time.Second, Log: logger,
+		Dir: filepath.Join(own.Dir(), "sim", siteID), Disk: files, Account: letters, Seed: c.seed, Speed: c.speed, MuteFor: limits["transaction"] + time.Second, Log: logger,
 	})
 	if err != nil {
 		return err
@@ -89,6 +99,19 @@ func keepHouse(c houseConfig, out, log io.Writer) (err error) {
 	d := door.New(door.Config{Gateway: gw, Log: logger, Dev: &floor{park}, Terminals: dialIn(gw, f, logger)})
 	fmt.Fprintln(out, "ready")
 	return d.Serve(stopped, &fusedListener{listener, f})
+}
+
+// filesOver is the system's disk or, with a folder to note in, one over it that
+// can lose its power, under all that this process writes.
+func filesOver(power string, lying bool) (disk.Disk, error) {
+	if power == "" {
+		return disk.System{}, nil
+	}
+	l, err := powercut.Open(power, powercut.Options{Lying: lying})
+	if err != nil {
+		return nil, err
+	}
+	return l, l.UnderSQLite()
 }
 
 // dialIn lets remote terminals in.

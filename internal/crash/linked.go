@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/tillwire/tillwire/internal/powercut"
 )
 
 // A remote is a card machine in a process of its own.
@@ -35,6 +37,7 @@ type machineBlow struct {
 	away  time.Duration // until the next life
 
 	freeze time.Duration // SIGSTOP before that
+	power  bool          // with the power of its disk
 }
 
 // machinePoints are those on a card machine's side, with a waiter at it or with
@@ -73,6 +76,9 @@ func planMachines(kills int, rng *rand.Rand) [][]machineBlow {
 				b.freeze = longFreeze
 			}
 		}
+		if i%3 == 1 {
+			b.ours, b.power = true, true
+		}
 		blows[r] = append(blows[r], b)
 	}
 	return blows
@@ -97,6 +103,7 @@ type stable struct {
 	mu      sync.Mutex
 	kills   int
 	freezes int
+	cuts    cuts
 	points  map[string]bool
 	failure error
 }
@@ -162,6 +169,9 @@ func (s *stable) failed() error {
 // home is where a remote has its memory.
 func (s *stable) home(tid string) string { return filepath.Join(s.dir, tid) }
 
+// power is where one notes what is lost with its power.
+func (s *stable) power(tid string) string { return filepath.Join(s.dir, tid+".power") }
+
 func (s *stable) start(r remote, b machineBlow) (*process, error) {
 	seed := strconv.FormatUint(s.seed, 10)
 	if !b.ours {
@@ -170,10 +180,14 @@ func (s *stable) start(r remote, b machineBlow) (*process, error) {
 			"--sim-speed", b.speed, "--sim-seed", seed, "--log-level", "error",
 		}, s.log, nil)
 	}
-	return launch(s.self, []string{
+	args := []string{
 		"machine", "-url", s.url(r.tid), "-tid", r.tid, "-plays", r.plays, "-data", s.home(r.tid), "-speed", b.speed, "-sim-seed", seed,
 		"-waits=" + strconv.FormatBool(r.waits), "-point", b.point, "-nth", strconv.Itoa(max(b.nth, 1)),
-	}, s.log, s.waiting)
+	}
+	if b.power {
+		args = append(args, "-power", s.power(r.tid))
+	}
+	return launch(s.self, args, s.log, s.waiting)
 }
 
 // keep has a remote live through its blows, and then in peace until the stable
@@ -226,8 +240,19 @@ func (s *stable) keep(r remote, blows []machineBlow) {
 			s.fail(fmt.Errorf("terminal %s ended by itself: %w: %s", r.tid, p.err, p.last()))
 			return
 		}
+		var loss powercut.Loss
+		if b.power {
+			if loss, err = powercut.Cut(s.power(r.tid), rand.New(rand.NewPCG(s.seed, 2000+uint64(i)))); err != nil {
+				s.fail(err)
+				return
+			}
+		}
 		s.mu.Lock()
 		s.kills++
+		if b.power {
+			s.cuts.terminals++
+			s.cuts.add(loss)
+		}
 		if byItself {
 			s.points[b.point] = true
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type machineConfig struct {
 	waits                bool // a waiter is at it, until standard input ends
 	point                string
 	nth                  int
+	power                string // the folder of what is lost with the power; else there is enough
 }
 
 // keepMachine is a card machine in this process, linked to a gateway, with a
@@ -44,8 +46,13 @@ func keepMachine(c machineConfig, in io.Reader, out, log io.Writer) (err error) 
 	}
 	defer func() { err = errors.Join(err, own.Release()) }()
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelError}))
+	files, err := filesOver(c.power, false)
+	if err != nil {
+		return err
+	}
+	defer runtime.KeepAlive(files)
 	park, err := sim.Open(sim.Options{
-		Dir: filepath.Join(own.Dir(), "sim"), Named: map[txn.TID]string{txn.TID(c.tid): c.plays}, Seed: c.seed, Speed: c.speed, Log: logger,
+		Dir: filepath.Join(own.Dir(), "sim"), Disk: files, Named: map[txn.TID]string{txn.TID(c.tid): c.plays}, Seed: c.seed, Speed: c.speed, Log: logger,
 	})
 	if err != nil {
 		return err

@@ -52,6 +52,8 @@ func houseMain(args []string) error {
 	f.Uint64Var(&c.seed, "sim-seed", 1, "seed of the terminals")
 	f.StringVar(&c.point, "point", "", "where it ends itself")
 	f.IntVar(&c.nth, "nth", 1, "when it is there for the n-th time")
+	f.StringVar(&c.power, "power", "", "notes here what is not on disk yet, for a power cut")
+	f.BoolVar(&c.lying, "lying", false, "its disk never syncs")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -71,6 +73,7 @@ func machineMain(args []string) error {
 	f.Uint64Var(&c.seed, "sim-seed", 1, "its seed")
 	f.StringVar(&c.point, "point", "", "where it ends itself")
 	f.IntVar(&c.nth, "nth", 1, "when it is there for the n-th time")
+	f.StringVar(&c.power, "power", "", "notes here what is not on disk yet, for a power cut")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -176,6 +179,8 @@ func tell(ctx context.Context, c config) error {
 		fmt.Fprintf(c.out, "crash: killed from outside, for they were not passed in time: %s\n", strings.Join(slices.Compact(done.missed), ", "))
 	}
 	fmt.Fprintf(c.out, "crash: %d kills of terminals in processes of their own, at %d points on their side, stopped for a while %d times\n", done.farKills, len(done.farPoints), done.farFreezes)
+	fmt.Fprintf(c.out, "crash: power cuts: %d of gateways, %d of terminals; %d writes and %d names were not on disk and went\n",
+		done.cuts.gateways, done.cuts.terminals, done.cuts.loss.Writes, done.cuts.loss.Names)
 	fmt.Fprintf(c.out, "crash: %d kills of tills in processes of their own\n", done.crewKills)
 	fmt.Fprintf(c.out, "crash: network: %s\n", done.weather)
 	fmt.Fprintf(c.out, "crash: %d charges were made at tables, %d outcomes came after TIMED_OUT was told, %d requests nobody can tell about\n", v.AtTables, v.Late, v.Unresolved)

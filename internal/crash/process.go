@@ -70,21 +70,24 @@ type house struct {
 	tillwire  string // the binary; the house with a fuse is this program itself
 	self      string
 	log       string
+	power     string // the folder of what a house is about to lose with its power
+	lying     bool   // its disk never syncs
 }
 
-// start begins a life of the tillwire binary, or with a point, of the house with
-// a fuse.
-func (h house) start(speed string, seed uint64, point string, nth int) (*process, error) {
-	program := h.tillwire
-	args := []string{
-		"serve", "--dev", "--data", h.dir, "--listen", h.addr,
-		"--sim-speed", speed, "--sim-seed", strconv.FormatUint(seed, 10), "--log-level", "warn",
+// start begins a life of the tillwire binary, or of the house with a fuse where
+// that or the power is to be cut.
+func (h house) start(b blow, seed uint64) (*process, error) {
+	sim := strconv.FormatUint(seed, 10)
+	if b.point == "" && !b.power {
+		return launch(h.tillwire, []string{
+			"serve", "--dev", "--data", h.dir, "--listen", h.addr, "--sim-speed", b.speed, "--sim-seed", sim, "--log-level", "warn",
+		}, h.log, nil)
 	}
-	if point != "" {
-		program = h.self
-		args = []string{"house", "-data", h.dir, "-listen", h.addr, "-speed", speed, "-sim-seed", strconv.FormatUint(seed, 10), "-point", point, "-nth", strconv.Itoa(nth)}
+	args := []string{"house", "-data", h.dir, "-listen", h.addr, "-speed", b.speed, "-sim-seed", sim, "-point", b.point, "-nth", strconv.Itoa(max(b.nth, 1))}
+	if b.power {
+		args = append(args, "-power", h.power, "-lying="+strconv.FormatBool(h.lying))
 	}
-	return launch(program, args, h.log, nil)
+	return launch(h.self, args, h.log, nil)
 }
 
 // kill ends it with SIGKILL, if it has not ended itself, and reports whether it

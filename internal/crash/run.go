@@ -14,6 +14,7 @@ import (
 
 	"github.com/tillwire/tillwire/epos"
 	"github.com/tillwire/tillwire/gateway"
+	"github.com/tillwire/tillwire/internal/powercut"
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/journal/sqlite"
 	"github.com/tillwire/tillwire/txn"
@@ -62,6 +63,7 @@ type blow struct {
 	early  bool          // the time runs from its start, else from when it is ready
 	wait   time.Duration // until the kill
 	freeze time.Duration // SIGSTOP in between
+	power  bool          // with the power of its disk
 }
 
 // Some lives of gateways and terminals are stopped in between: for longer than a
@@ -99,6 +101,11 @@ func plan(kills int, rng *rand.Rand) []blow {
 			b.early, b.wait = true, time.Duration(rng.IntN(250))*time.Millisecond
 		default:
 			b.wait = 20*time.Millisecond + time.Duration(rng.IntN(900))*time.Millisecond
+		}
+		if b.point == "" {
+			b.power = b.freeze == 0 && i%6 == 2
+		} else { // each point with and without, in turn
+			b.power = (i/2+i/2/len(all))%2 == 1
 		}
 		blows = append(blows, b)
 	}
@@ -181,6 +188,19 @@ func open(ctx context.Context, h house, tids []string, rng *rand.Rand) *shop {
 	return s
 }
 
+// openTables has a till with tables in this process, with its diary in a file.
+// Once all have gone home, it is closed.
+func (s *shop) openTables(path string) (closed func() error, err error) {
+	s.tables = path
+	r, err := newRestaurant(faceURL(s.addr, "pat"), path)
+	if err != nil {
+		return nil, err
+	}
+	served := make(chan error, 1)
+	s.others.Go(func() { served <- errors.Join(r.serve(s.crowd.ctx), r.pages.close()) })
+	return func() error { return <-served }, nil
+}
+
 // A tally is what was done in a run.
 type tally struct {
 	kills, early, atPoints int
@@ -194,6 +214,18 @@ type tally struct {
 	farFreezes int
 	crewKills  int    // of tills
 	weather    string // what the network did
+	cuts       cuts
+}
+
+// Cuts are what was done to the power.
+type cuts struct {
+	gateways, terminals int
+	loss                powercut.Loss
+}
+
+func (c *cuts) add(l powercut.Loss) {
+	c.loss.Writes += l.Writes
+	c.loss.Names += l.Names
 }
 
 func (t *tally) freeze(d time.Duration) {
@@ -216,7 +248,10 @@ func run(ctx context.Context, c config) (tally, books, error) {
 	if err != nil {
 		return done, books{}, err
 	}
-	h := house{dir: filepath.Join(c.dir, "data"), addr: addr, tillwire: c.tillwire, self: c.self, log: filepath.Join(c.dir, "gateway.log")}
+	h := house{
+		dir: filepath.Join(c.dir, "data"), addr: addr, tillwire: c.tillwire, self: c.self, log: filepath.Join(c.dir, "gateway.log"),
+		power: filepath.Join(c.dir, "power"),
+	}
 	keys, err := prepare(ctx, h.dir)
 	if err != nil {
 		return done, books{}, err
@@ -266,6 +301,8 @@ func run(ctx context.Context, c config) (tally, books, error) {
 	}
 	b, err := s.shut(ctx, c.seed)
 	done.farKills, done.farPoints, done.farFreezes = s.far.kills, s.far.points, s.far.freezes
+	done.cuts.terminals = s.far.cuts.terminals
+	done.cuts.add(s.far.cuts.loss)
 	done.crewKills, done.weather = s.crew.kills, s.weather.String()
 	return done, b, err
 }
@@ -274,7 +311,7 @@ func run(ctx context.Context, c config) (tally, books, error) {
 // machine that has never done anything cannot tell about requests from before
 // that, and says so.
 func warmUp(ctx context.Context, h house, seed uint64, tids []string) error {
-	p, err := h.start("max", seed, "", 0)
+	p, err := h.start(blow{speed: "max"}, seed)
 	if err != nil {
 		return err
 	}
@@ -304,7 +341,7 @@ func warmUp(ctx context.Context, h house, seed uint64, tids []string) error {
 
 // strike lives one life of the gateway.
 func (s *shop) strike(ctx context.Context, seed uint64, b blow, done *tally) error {
-	p, err := s.start(b.speed, seed, b.point, b.nth)
+	p, err := s.start(b, seed)
 	if err != nil {
 		return err
 	}
@@ -333,6 +370,14 @@ func (s *shop) strike(ctx context.Context, seed uint64, b blow, done *tally) err
 		return fmt.Errorf("the gateway ended by itself: %v: %s", p.err, p.last())
 	}
 	done.kills++
+	if b.power {
+		loss, err := powercut.Cut(s.power, rand.New(rand.NewPCG(seed, 1000+uint64(done.kills))))
+		if err != nil {
+			return err
+		}
+		done.cuts.gateways++
+		done.cuts.add(loss)
+	}
 	if b.early {
 		done.early++
 	}
@@ -353,7 +398,7 @@ const restLimit = 40 * time.Second
 // shut lets the last gateway live, until everything is at rest, and reads the
 // books.
 func (s *shop) shut(ctx context.Context, seed uint64) (books, error) {
-	p, err := s.start("max", seed, "", 0)
+	p, err := s.start(blow{speed: "max"}, seed)
 	if err != nil {
 		return books{}, err
 	}

@@ -50,16 +50,12 @@ func starve(ctx context.Context, c config) (books, error) {
 	defer s.others.Wait()
 	defer s.tills.Wait()
 	defer s.goHome()
-	s.tables = filepath.Join(c.dir, "small-tables")
-	rest, err := newRestaurant(faceURL(addr, "pat"), s.tables)
+	closeTables, err := s.openTables(filepath.Join(c.dir, "small-tables"))
 	if err != nil {
 		return books{}, err
 	}
-	defer rest.pages.close() //nolint:errcheck // it is on disk
-	served := make(chan error, 1)
-	s.others.Go(func() { served <- rest.serve(s.crowd.ctx) })
 
-	p, err := s.start("max", c.seed, "", 0)
+	p, err := s.start(blow{speed: "max"}, c.seed)
 	if err != nil {
 		return books{}, err
 	}
@@ -76,7 +72,7 @@ func starve(ctx context.Context, c config) (books, error) {
 		return books{}, err
 	}
 	p.kill()
-	again, err := s.start("max", c.seed, "", 0)
+	again, err := s.start(blow{speed: "max"}, c.seed)
 	if err != nil {
 		return books{}, err
 	}
@@ -93,7 +89,7 @@ func starve(ctx context.Context, c config) (books, error) {
 	}
 	again.kill()
 	b, err := s.shut(ctx, c.seed)
-	return b, errors.Join(err, <-served)
+	return b, errors.Join(err, closeTables())
 }
 
 // tickets is how many there are.
