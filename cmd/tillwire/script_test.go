@@ -46,6 +46,7 @@ const patience = 60 * time.Second
 //	signal NAME TERM        send TERM, INT or KILL
 //	ended NAME N            wait for its end; the exit code must be N, or "any"
 //	fetch STATUS URL        wait until GET answers so; the body is in $BODY
+//	save FILE URL           write what GET answers into a file
 //	holds TEXT PATH…        some file there contains the text
 //	empty DIR               there is nothing in it
 //	certify CERT KEY        write a certificate for 127.0.0.1 and its key
@@ -66,7 +67,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": cmdCode, "until": cmdUntil, "find": cmdFind, "empty": cmdEmpty, "certify": cmdCertify, "spawn": cmdSpawn, "await": cmdAwait,
-			"signal": cmdSignal, "ended": cmdEnded, "fetch": cmdFetch, "holds": cmdHolds,
+			"signal": cmdSignal, "ended": cmdEnded, "fetch": cmdFetch, "save": cmdSave, "holds": cmdHolds,
 		},
 	})
 }
@@ -254,6 +255,19 @@ func cmdFetch(ts *testscript.TestScript, neg bool, args []string) {
 		last = fmt.Sprint(resp.StatusCode, " ", string(body))
 	}
 	ts.Fatalf("%s answers %s", args[1], last)
+}
+
+func cmdSave(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2, "save file url")
+	resp, err := http.Get(args[1])
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if resp.StatusCode != http.StatusOK {
+		ts.Fatalf("%s answers %d %s", args[1], resp.StatusCode, body)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), body, 0o600))
 }
 
 func cmdHolds(ts *testscript.TestScript, neg bool, args []string) {

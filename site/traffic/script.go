@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tillwire/tillwire/spec"
@@ -22,7 +23,7 @@ func MayDiffer() []string {
 		"transactionId", "transactionNumber", "transactionTime", "time", "requestId", "paymentId", "authCode",
 		"applicationId", "applicationLabel", "cardSchemeName", "primaryAccountNumber", "primaryAccountNumberSequence",
 		"dateOfStart", "dateOfExpiry", "receiptLines",
-		"reportTime", "reportLines", "balances", "banking",
+		"reportTime", "reportLines", "balances", "banking", "seq",
 	}
 }
 
@@ -46,8 +47,8 @@ const shortestWait = 100 * time.Millisecond
 func WriteScript(messages []*Message) Script {
 	w := scriptWriter{names: map[*Line]string{}}
 	messages = slices.DeleteFunc(slices.Clone(messages), func(m *Message) bool { return m.Line.Face == FaceTerminal })
-	for _, m := range messages {
-		w.write(m)
+	for i, m := range messages {
+		w.write(m, messages[i:])
 	}
 	s := Script{Tills: len(w.names), Notes: w.notes()}
 	var b strings.Builder
@@ -139,7 +140,8 @@ func (w *scriptWriter) name(l *Line, opened bool) string {
 	return name
 }
 
-func (w *scriptWriter) write(m *Message) {
+// write writes a message down. from is it and what came after it.
+func (w *scriptWriter) write(m *Message, from []*Message) {
 	if !w.last.IsZero() {
 		if d := m.At.Sub(w.last); d >= shortestWait {
 			w.lines = append(w.lines, "wait "+d.Round(shortestWait).String())
@@ -159,6 +161,9 @@ func (w *scriptWriter) write(m *Message) {
 	case m.Cut:
 		w.cut++
 	case m.FromGateway:
+		if people := atTerminal(from); people != "" {
+			w.lines = append(w.lines, people)
+		}
 		w.lines = append(w.lines, name+"< "+oneLine(m.Text))
 		w.learn(m)
 	default:
@@ -202,4 +207,116 @@ func oneLine(text string) string {
 		return string(v)
 	}
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' }), " ")
+}
+
+// atTerminal says what somebody did at a terminal so that the gateway sent the
+// first of the messages to a Pay-At-Table till: a waiter's visit to a table, as
+// far as a till can know of it, or a report. It is empty where the message is a
+// consequence of something else.
+func atTerminal(messages []*Message) string {
+	m := messages[0]
+	if m.Line.Face != FacePAT || m.TID == "" {
+		return ""
+	}
+	switch m.Method {
+	case "reportResponse":
+		if t, ok := textAt(m, "/params/reportType"); ok {
+			return "report " + m.TID + " " + t
+		}
+	case "tableListRequest":
+		return visitOf(messages)
+	}
+	return ""
+}
+
+// textAt is a text in a message that can stand as a word of a script.
+func textAt(m *Message, pointer string) (string, bool) {
+	v, ok := valueAt(m.Text, pointer)
+	if !ok || v.Kind() != '"' {
+		return "", false
+	}
+	b, err := jsontext.AppendUnquote(nil, v)
+	return string(b), err == nil && !strings.ContainsAny(string(b), " \t\r\n")
+}
+
+// A visitBody is what of the messages of a visit says how it went. Amounts are
+// minor units.
+type visitBody struct {
+	Params struct {
+		AmountPaid     int64 `json:"amountPaid"`
+		AmountGratuity int64 `json:"amountGratuity"`
+		Payments       []struct {
+			PaymentMethod string `json:"paymentMethod"`
+			CVM           string `json:"cardholderVerificationMethod"`
+		} `json:"payments"`
+	} `json:"params"`
+	Result struct {
+		Confirmed bool  `json:"confirmed"`
+		Amount    int64 `json:"amount"`
+	} `json:"result"`
+}
+
+// visitOf writes the visit that began with the first of the messages.
+func visitOf(messages []*Message) string {
+	first := messages[0]
+	words := []string{"visit", first.TID}
+	if waiter, ok := textAt(first, "/params/waiterId"); ok && waiter != "" {
+		words = append(words, "waiter="+waiter)
+	}
+	due, paid := int64(0), false
+	for _, m := range messages[1:] {
+		if m.Line != first.Line || m.TID != first.TID {
+			continue
+		}
+		if m.Method == first.Method && m.Kind == Request {
+			break // the next one
+		}
+		var b visitBody
+		// What is not as it should be leaves its part of the visit out.
+		_ = json.Unmarshal([]byte(m.Text), &b, jsontext.AllowDuplicateNames(true))
+		switch {
+		case m.Method == "tableLockRequest" && m.Kind == Request:
+			if table, ok := textAt(m, "/params/tableId"); ok {
+				words = append(words, "table="+table)
+			}
+		case m.Method == "tableLockRequest" && b.Result.Confirmed:
+			due = b.Result.Amount
+		case m.Method == "posReceiptRequest" && m.Kind == Request:
+			words = append(words, "bill")
+		case m.Method == "transactionResponse" && m.FromGateway && !paid:
+			paid = true
+			words = append(words, paidWords(b, due)...)
+		}
+	}
+	if due > 0 && !paid {
+		words = append(words, "cancelAt=card")
+	}
+	return strings.Join(words, " ")
+}
+
+// paidWords say how a table was paid.
+func paidWords(b visitBody, due int64) []string {
+	var words []string
+	if n := len(b.Params.Payments); n > 1 {
+		words = append(words, fmt.Sprintf("split=%d", n))
+	}
+	if b.Params.AmountPaid != due {
+		words = append(words, fmt.Sprintf("amount=%d", b.Params.AmountPaid))
+	}
+	if tip := b.Params.AmountGratuity; tip > 0 {
+		words = append(words, fmt.Sprintf("tip=%d", tip))
+	}
+	for _, p := range b.Params.Payments {
+		if p.PaymentMethod == "CONTACTLESS" {
+			words = append(words, "contactless")
+			break
+		}
+	}
+	for _, p := range b.Params.Payments {
+		if p.CVM == "SIGNATURE" {
+			words = append(words, "signature")
+			break
+		}
+	}
+	return words
 }

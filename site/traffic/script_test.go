@@ -40,13 +40,14 @@ func TestWriteScript(t *testing.T) {
 # may differ: paymentId authCode applicationId applicationLabel cardSchemeName
 # may differ: primaryAccountNumber primaryAccountNumberSequence dateOfStart
 # may differ: dateOfExpiry receiptLines reportTime reportLines balances
-# may differ: banking
+# may differ: banking seq
 till a v1 ext=keys,late
 till b v0 pat final acks
 a> {"jsonrpc":"2.0","id":1,"method":"preAuth","params":{"tid":"T1"}}
 wait 1.3s
 a< {"jsonrpc":"2.0","id":1,"result":{"authCode":"789DE0"}}
 a> {"jsonrpc":"2.0","id":2,"method":"completion","params":{"tid":"T1","authCode":"$authCode"}}
+visit T1
 b< {"jsonrpc":"2.0","id":1,"method":"tableListRequest","params":{"tpi":"T1"}}
 a> {"card":"************1111"}
 b< closed: 1008 a newer connection
