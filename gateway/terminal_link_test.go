@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 	"sync"
@@ -395,6 +396,51 @@ func TestTerminalTakeoverSlowDisk(t *testing.T) {
 		}
 		sleep(time.Minute)
 	})
+}
+
+// TestSpareMachine: a machine that is put in the place of another, or one that has
+// lost its memory and begun anew, cannot know that a request never ran. Its word is
+// not believed, also after the gateway was restarted, until the one that knows is
+// back.
+func TestSpareMachine(t *testing.T) {
+	for _, memory2 := range []string{"spare", ""} {
+		for _, restart := range []bool{false, true} {
+			inLinkedShop(t, memory.New(), func(s *shop, key string) {
+				machine := func(memory string, query func(context.Context, txn.RequestID) (terminal.Answer, error)) *fake {
+					f := newFake()
+					f.caps.Memory, f.query = memory, query
+					return f
+				}
+				c := s.connect("a", "v1")
+				first := s.dials(key, machine("m1", nil))
+				c.sale(1)
+				s.gets(c, "TRANSACTION_STARTED")
+				first.say(terminal.WentAway{})
+				if restart {
+					s.g.Close()
+					s.open(io.Discard, gateway.Limits{})
+				}
+				spare := s.dials(key, machine(memory2, never))
+				if spare.heard("query") == 0 {
+					s.t.Fatal("it was not asked")
+				}
+				sleep(time.Hour)
+				if !restart {
+					s.gets(c, "TRANSACTION_FINISHED", "1 TIMED_OUT")
+				}
+				if tx := s.recorded(); tx.State != txn.Unresolved || tx.Told != txn.ToldTimedOut {
+					s.t.Errorf("the word of memory %q is believed, restarted %t: %s, not run %q, told %s", memory2, restart, tx.State, tx.NotRun, tx.Told)
+				}
+				s.stands("AVAILABLE") // it can be used meanwhile
+				spare.say(terminal.WentAway{})
+				s.dials(key, machine("m1", func(context.Context, txn.RequestID) (terminal.Answer, error) {
+					o := outcome(txn.Successful)
+					return terminal.Answer{Kind: terminal.Final, Outcome: &o}, nil
+				}))
+				s.ended(txn.Successful, txn.ToldTimedOut)
+			})
+		}
+	}
 }
 
 // TestTerminalRevoked: a key that is revoked closes its link, and the terminal

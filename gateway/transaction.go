@@ -63,16 +63,17 @@ func (t *transaction) requestID() txn.RequestID { return t.txn.ID }
 func (t *transaction) begin(ctx context.Context, accepted txn.Accepted) error {
 	now := time.Now().UTC()
 	accepted.At = now
-	next, err := txn.Replay(accepted, txn.Dispatched{At: now})
+	dispatched := txn.Dispatched{Memory: t.a.term.Capabilities().Memory, At: now}
+	next, err := txn.Replay(accepted, dispatched)
 	if err != nil {
 		return err
 	}
 	t.led.store, t.led.stream = t.a.g.store, accepted.ID
-	if err := t.led.commit(ctx, journal.TxnHead(next), journal.EncodeTxn(accepted, now), journal.EncodeTxn(txn.Dispatched{At: now}, now)); err != nil {
+	if err := t.led.commit(ctx, journal.TxnHead(next), journal.EncodeTxn(accepted, now), journal.EncodeTxn(dispatched, now)); err != nil {
 		if errors.Is(err, journal.ErrUncertain) {
 			t.a.disown(t.led, func(now time.Time) (journal.Head, []journal.Record, error) {
 				never, told := txn.NeverRan{Reason: txn.NeverSent, At: now}, txn.Answered{Told: txn.ToldError, At: now}
-				end, err := txn.Replay(accepted, txn.Dispatched{At: accepted.At}, never, told)
+				end, err := txn.Replay(accepted, dispatched, never, told)
 				return journal.TxnHead(end), []journal.Record{journal.EncodeTxn(never, now), journal.EncodeTxn(told, now)}, err
 			}, func() {})
 		}
@@ -538,6 +539,11 @@ func (t *transaction) answered(ans terminal.Answer) {
 		t.advance()
 		t.askLater()
 	case terminal.NeverRan:
+		if t.otherMemory() {
+			t.a.g.log.Warn("a machine whose memory is another one says that a request never ran; it is not believed", "tid", t.a.tid, "request", t.txn.ID)
+			t.answered(terminal.Answer{Kind: terminal.CannotTell})
+			return
+		}
 		if t.txn.State == txn.Signing { // it takes back what it asked for
 			t.note(txn.LinkLost{At: time.Now().UTC()})
 		}
@@ -552,6 +558,13 @@ func (t *transaction) answered(ans terminal.Answer) {
 		t.a.release(t)
 		t.askLater()
 	}
+}
+
+// otherMemory reports whether the terminal that is connected is not the one that
+// this was dispatched to, or has lost its memory since: a spare machine under the
+// same TID knows nothing of what the one before it has charged.
+func (t *transaction) otherMemory() bool {
+	return t.txn.Memory != "" && (t.a.term == nil || t.a.term.Capabilities().Memory != t.txn.Memory)
 }
 
 // unanswered is told when the terminal did not answer.

@@ -74,7 +74,10 @@ func EncodeTxn(e txn.Event, at time.Time) Record {
 	case txn.Accepted:
 		return encode(kindAccepted, at, acceptedForm{e.ID, e.Site, e.TID, requestForm(e.Request), callerForm(e.Caller), maskedAll(e.Deviations), own(e.At, at)})
 	case txn.Dispatched:
-		return encodeTimed(kindDispatched, at, e.At)
+		if e.Memory == "" {
+			return encodeTimed(kindDispatched, at, e.At)
+		}
+		return encode(kindDispatched, at, dispatchedForm{e.Memory, own(e.At, at)})
 	case txn.Started:
 		return encodeTimed(kindStarted, at, at)
 	case txn.Notified:
@@ -123,8 +126,8 @@ func DecodeTxn(r Record) (txn.Event, error) {
 			Deviations: maskedAll(f.Deviations), At: when(f.At, r.At),
 		}, err
 	case kindDispatched:
-		at, err := decodeTimed(r)
-		return txn.Dispatched{At: at}, err
+		f, err := decode[dispatchedForm](r)
+		return txn.Dispatched{Memory: f.Memory, At: when(f.At, r.At)}, err
 	case kindStarted:
 		_, err := decode[struct{}](r)
 		return txn.Started{}, err

@@ -23,6 +23,11 @@ type timed struct {
 	At *time.Time `json:"at,omitempty"`
 }
 
+type dispatchedForm struct {
+	Memory string     `json:"memory,omitzero"`
+	At     *time.Time `json:"at,omitempty"`
+}
+
 type acceptedForm struct {
 	ID         txn.RequestID `json:"id"`
 	Site       txn.SiteID    `json:"site"`

@@ -110,6 +110,11 @@ type Capabilities struct {
 	Cashback      bool
 	NotPresent    bool // keyed entry for a cardholder who is not there
 	CancelAllowed bool
+
+	// Memory names the terminal's memory: made by chance when that began, and no
+	// other memory's ever. Empty where the terminal does not name it. What one
+	// memory does not know, another cannot say that it never ran.
+	Memory string
 }
 
 // The errors of a Terminal. A driver may wrap them.

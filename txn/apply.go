@@ -25,7 +25,11 @@ type (
 		At         time.Time
 	}
 	// Dispatched: the gateway is about to tell the terminal. On disk before it does.
-	Dispatched struct{ At time.Time }
+	// Memory names the memory of the terminal that it went to, where it has a name.
+	Dispatched struct {
+		Memory string
+		At     time.Time
+	}
 	// Started: the terminal said that it took the request.
 	Started struct{}
 	// Notified: progress, shown to the till.
@@ -136,7 +140,7 @@ func Apply(t Transaction, e Event) (Transaction, error) {
 		if t.CancelWished {
 			break // it ends withdrawn: the terminal never hears of it
 		}
-		return t.move(e, AtTerminal, func(t *Transaction) { t.DispatchedAt = e.At }, Requested)
+		return t.move(e, AtTerminal, func(t *Transaction) { t.DispatchedAt, t.Memory = e.At, e.Memory }, Requested)
 	case Started:
 		return t.stay(e, func(t *Transaction) { t.Started = true }, AtTerminal, Signing, Unresolved)
 	case Notified:

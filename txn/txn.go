@@ -253,6 +253,8 @@ type Transaction struct {
 	Resolution *Resolution
 	Conflict   *Outcome // a terminal's word that contradicts what was recorded before
 
+	Memory string // of the terminal, by the name that it had when this was dispatched; may be empty
+
 	AcceptedAt   time.Time
 	DispatchedAt time.Time
 	WantedAt     time.Time // when the terminal first wanted the signature

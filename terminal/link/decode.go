@@ -187,6 +187,9 @@ func (f helloForm) check(c *checker) {
 	}
 	c.text("model", f.Model)
 	c.text("software", f.Software)
+	if f.Memory != nil {
+		c.id("memory", *f.Memory)
+	}
 	c.in("capabilities", f.Capabilities)
 }
 

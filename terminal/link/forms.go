@@ -22,6 +22,7 @@ type helloForm struct {
 	LinkVersion  *int             `json:"linkVersion"`
 	Model        string           `json:"model,omitzero"`
 	Software     string           `json:"software,omitzero"`
+	Memory       *string          `json:"memory,omitzero"`
 	Restarted    bool             `json:"restarted,omitzero"`
 	Capabilities capabilitiesForm `json:"capabilities"`
 }
@@ -578,13 +579,17 @@ type queryPaymentForm struct {
 }
 
 func formHello(tid txn.TID, c terminal.Capabilities, tables, restarted bool) helloForm {
-	return helloForm{
+	f := helloForm{
 		TID: tid, LinkVersion: ref(Version), Model: c.Model, Software: c.Software, Restarted: restarted,
 		Capabilities: capabilitiesForm{
 			Currency: c.Currency, Types: append([]txn.Type{}, c.Types...), Reports: c.Reports,
 			Duplicate: c.Duplicate, Cashback: c.Cashback, CardholderNotPresent: c.NotPresent, Cancel: c.CancelAllowed, Tables: tables,
 		},
 	}
+	if c.Memory != "" {
+		f.Memory = &c.Memory
+	}
+	return f
 }
 
 func (f helloForm) capabilities() terminal.Capabilities {
@@ -592,6 +597,7 @@ func (f helloForm) capabilities() terminal.Capabilities {
 	return terminal.Capabilities{
 		Currency: c.Currency, Model: f.Model, Software: f.Software, Types: c.Types, Reports: c.Reports,
 		Duplicate: c.Duplicate, Cashback: c.Cashback, NotPresent: c.CardholderNotPresent, CancelAllowed: c.Cancel,
+		Memory: value(f.Memory),
 	}
 }
 

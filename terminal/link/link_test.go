@@ -44,7 +44,7 @@ type fake struct {
 
 func newFake() *fake {
 	return &fake{caps: terminal.Capabilities{
-		Currency: money.GBP, Model: "M", Software: "S", Types: txn.RequestTypes(), Reports: report.Types(),
+		Currency: money.GBP, Model: "M", Software: "S", Memory: "m1", Types: txn.RequestTypes(), Reports: report.Types(),
 		Duplicate: true, Cashback: true, NotPresent: true, CancelAllowed: true,
 	}}
 }

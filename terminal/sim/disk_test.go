@@ -106,13 +106,21 @@ func TestAnswerSurvives(t *testing.T) {
 // A machine whose memory was thrown away uses no name again.
 func TestMemoryThrownAway(t *testing.T) {
 	p := open(t, Options{Dir: t.TempDir()})
-	before := connect(t, p, "VCMDEMOSIP0").perform("1", sale(100))
+	first := connect(t, p, "VCMDEMOSIP0")
+	before := first.perform("1", sale(100))
+	shut(t, p)
+	p = open(t, p.o)
+	if again := connect(t, p, "VCMDEMOSIP0"); again.Capabilities().Memory != first.Capabilities().Memory {
+		t.Error("the memory changed its name")
+	}
 	shut(t, p)
 	if err := os.Remove(filepath.Join(p.o.Dir, "VCMDEMOSIP0.json")); err != nil {
 		t.Fatal(err)
 	}
 	p = open(t, p.o)
-	connect(t, p, "VCMDEMOSIP0")
+	if other := connect(t, p, "VCMDEMOSIP0"); other.Capabilities().Memory == first.Capabilities().Memory {
+		t.Error("another memory has the same name")
+	}
 	shut(t, p) // it loses power too, before anybody has asked
 	p = open(t, p.o)
 	d := connect(t, p, "VCMDEMOSIP0")

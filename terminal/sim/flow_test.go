@@ -352,13 +352,17 @@ func TestRefusals(t *testing.T) {
 func TestCapabilities(t *testing.T) {
 	p := open(t, Options{})
 	older := connect(t, p, "VCMDEMOSIP1").Capabilities()
+	newer := connect(t, p, "VCMDEMOSIP0").Capabilities()
+	if older.Memory == "" || older.Memory == newer.Memory {
+		t.Errorf("memories %q and %q", older.Memory, newer.Memory)
+	}
+	older.Memory, newer.Memory = "", ""
 	want := terminal.Capabilities{
 		Currency: money.EUR, Model: "Desk/5000", Software: "9052", Types: []txn.Type{txn.Sale, txn.Refund}, CancelAllowed: true,
 	}
 	if diff := cmp.Diff(want, older); diff != "" {
 		t.Error(diff)
 	}
-	newer := connect(t, p, "VCMDEMOSIP0").Capabilities()
 	want = terminal.Capabilities{
 		Currency: money.GBP, Model: "Desk/5000", Software: "9053", Types: txn.RequestTypes(), Reports: report.Types(),
 		Duplicate: true, Cashback: true, NotPresent: true, CancelAllowed: true,

@@ -55,6 +55,7 @@ type told struct {
 type link struct {
 	m    *Machine
 	sink terminal.Sink
+	can  terminal.Capabilities
 }
 
 // Errors of a link. What was asked certainly was not done.
@@ -90,8 +91,9 @@ func (m *Machine) TID() txn.TID { return m.name.tid }
 // lost power or had another link before, then what runs and waits for a
 // signature, then every ending that is not acknowledged.
 func (m *Machine) Connect(sink terminal.Sink) terminal.Terminal {
-	l := &link{m, sink}
+	l := &link{m: m, sink: sink, can: m.can}
 	m.mu.Lock()
+	l.can.Memory = m.mem.Name
 	again := m.link != nil
 	m.drop()
 	m.link, m.cut, m.troubles.pulled = l, m.troubles.dark, false
@@ -372,7 +374,7 @@ func (l *link) enter(ctx context.Context) error {
 }
 
 // Capabilities implements [terminal.Terminal].
-func (l *link) Capabilities() terminal.Capabilities { return l.m.can }
+func (l *link) Capabilities() terminal.Capabilities { return l.can }
 
 // Start implements [terminal.Terminal].
 func (l *link) Start(ctx context.Context, r terminal.Request) error {

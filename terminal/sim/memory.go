@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,7 +28,8 @@ const (
 type memory struct {
 	Version int
 	TID     txn.TID
-	Newborn bool // see Machine.newborn
+	Name    string // no other memory's ever; empty in older ones
+	Newborn bool   // see Machine.newborn
 
 	NextID uint64 // of the next transaction
 	Number int    // of the last transaction in the session
@@ -191,7 +193,7 @@ func (m *Machine) ending(id txn.RequestID) (ending, bool) {
 func (m *Machine) beBorn() {
 	first := 1_000_000 + draw(m.park.o.Seed, "transaction", string(m.name.tid), 0)%1_000_000
 	m.mem = memory{
-		Version: memoryVersion, TID: m.name.tid,
+		Version: memoryVersion, TID: m.name.tid, Name: "m" + rand.Text(),
 		NextID: max(first, m.park.bank.highest(m.name.tid)+1),
 		Ledger: report.New(m.name.currency()),
 	}
