@@ -95,7 +95,7 @@ visits: ## VISITS (10000) random visits to tables, from SEED (1)
 	cd gateway && $(GO) test -count=1 -timeout 30m -run TestRandomVisits -visits $(VISITS) -seed $(SEED)
 
 N ?= 10
-crash: ## kill the gateway N (10) times under load and count the money; SEED repeats a schedule
+crash: ## N (10) kills of gateway and terminals under load, over a bad network; count the money; SEED repeats a schedule
 	$(GO) run ./internal/crash -kills $(N) $(if $(filter command line environment,$(origin SEED)),-seed $(SEED))
 
 update: ## rewrite generated files and golden files; read the diff before you commit it
