@@ -112,11 +112,13 @@ func (k *keyring) free(key string) {
 	}
 }
 
-// taken reports whether somebody's request with the key is being recorded.
+// taken reports whether somebody's request with the key is being recorded, or
+// looked for.
 func (k *keyring) taken(key string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.held[key] != nil
+	h := k.held[key]
+	return h != nil && h.work == nil
 }
 
 // A body is what a request asks for, as it was read.

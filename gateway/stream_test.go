@@ -540,3 +540,19 @@ func TestStreamCorrections(t *testing.T) {
 		s.gets(s.connect("b", "v1", "ext=late"))
 	})
 }
+
+// TestStatusAtAnotherTerminal: a key that is in use says nothing about a terminal
+// that it was not used at.
+func TestStatusAtAnotherTerminal(t *testing.T) {
+	inShop(t, memory.New(), func(s *shop) {
+		a := s.keyed("a", "v1")
+		a.keyedSale(1, "k")
+		a.take()
+		for where, want := range map[string]string{tid: "pending", otherTID: "notFound"} {
+			a.says(`{"jsonrpc":"2.0","id":2,"method":"transactionStatus","params":{"tid":%q,"requestKey":"k"}}`, where)
+			if got := a.take(); len(got) != 1 || !strings.Contains(got[0], `"state":"`+want+`"`) {
+				s.t.Errorf("at %s: %q, want %s", where, got, want)
+			}
+		}
+	})
+}

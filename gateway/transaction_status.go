@@ -23,12 +23,15 @@ func (s *Session) transactionStatus(m jsonrpc.Message) *fault {
 		return f
 	}
 	h, err := s.headOf(s.g.ctx, params)
-	if errors.Is(err, journal.ErrNotFound) {
-		state := wire.StateNotFound
-		if params.RequestKey != "" && s.site.keys.taken(keptKey(params.RequestKey)) {
-			state = wire.StatePending // it is on its way to the disk
+	if errors.Is(err, journal.ErrNotFound) && params.RequestKey != "" {
+		if s.site.keys.taken(keptKey(params.RequestKey)) { // it is on its way to the disk
+			s.result(m.ID, wire.TransactionStatus{State: wire.StatePending})
+			return nil
 		}
-		s.result(m.ID, wire.TransactionStatus{State: state})
+		h, err = s.headOf(s.g.ctx, params) // where it may have arrived in between
+	}
+	if errors.Is(err, journal.ErrNotFound) {
+		s.result(m.ID, wire.TransactionStatus{State: wire.StateNotFound})
 		return nil
 	}
 	var w keyed
