@@ -20,7 +20,8 @@ type eposCmd struct {
 	Completion    eposCompletionCmd    `cmd:"" help:"Take money that was reserved, from the same card."`
 	VerifyAccount eposVerifyAccountCmd `cmd:"" help:"Check a card and take nothing."`
 	Cancel        eposCancelCmd        `cmd:"" help:"Wish that what runs on a terminal be cancelled."`
-	Duplicate     eposDuplicateCmd     `cmd:"" help:"Ask for a terminal's last transaction: the way to learn of a lost outcome."`
+	Status        eposStatusCmd        `cmd:"" help:"Tell what became of a transaction or report: the way to learn of a lost outcome."`
+	Duplicate     eposDuplicateCmd     `cmd:"" help:"Ask for a terminal's last transaction, whoever asked for it."`
 	Report        eposReportCmd        `cmd:"" help:"Have a terminal report its totals."`
 	Tables        eposTablesCmd        `cmd:"" help:"Keep the tables of a restaurant for Pay-At-Table, in a file."`
 }
@@ -33,7 +34,10 @@ func (eposCmd) Help() string {
     tillwire epos sale --tid VCMDEMOSIP0 --amount 12.50
     tillwire epos report end-of-day --tid VCMDEMOSIP0
 
-Exit codes of transactions and duplicate: 0 SUCCESSFUL; 10 DECLINED, VOID or
+Each transaction and report has a request key, which is printed before it is
+sent. However often it is asked for under one --key, it is done once.
+
+Exit codes of transactions, status and duplicate: 0 SUCCESSFUL; 10 DECLINED, VOID or
 UNSUCCESSFUL; 11 CANCELLED; 12 TIMED_OUT, or the connection was lost: it is not
 known whether money was taken; 1 an error, and no transaction ran; 2 wrong usage.
 
@@ -44,7 +48,7 @@ second one gives up waiting, exit code 12.`
 // tillFlags say which gateway a till talks to and how it shows what came.
 type tillFlags struct {
 	URL  string `name:"url" default:"${dev_url}" env:"TILLWIRE_URL" placeholder:"URL" help:"Address of the gateway, with key, version and partner ids, as the gateway prints it."`
-	JSON bool   `name:"json" help:"Print the result as it came, one JSON value, on stdout."`
+	JSON bool   `name:"json" help:"Print the result as it came, one JSON value, on stdout; of a transaction or report with its requestKey."`
 }
 
 // terminalFlags name a terminal.
@@ -77,6 +81,11 @@ func (c currencyFlags) amount(flag, text string) (money.Amount, error) {
 // signatureFlags say who answers when a signature is to be verified.
 type signatureFlags struct {
 	Signature string `default:"ask" enum:"ask,accept,reject,ignore" placeholder:"ask|accept|reject|ignore" help:"What to answer when a signature is to be verified; ignore lets the gateway decide when the time is up."`
+}
+
+// keyFlags name a request.
+type keyFlags struct {
+	Key string `name:"key" placeholder:"KEY" help:"Name of this request, 1 to 64 characters: asked for again under the same key it is the same one, and is done once. By default a new UUID, which is printed."`
 }
 
 // quick bounds what is answered at once: dialling, lists, details.
@@ -129,6 +138,7 @@ type eposSaleCmd struct {
 	Cashback   string `placeholder:"5.00" help:"Cashback to try to add."`
 	NotPresent bool   `help:"The cardholder is not there: the card number is keyed in."`
 	signatureFlags
+	keyFlags
 	tillFlags
 }
 
@@ -136,7 +146,8 @@ type eposSaleCmd struct {
 func (eposSaleCmd) Help() string {
 	return `Example:
 
-    tillwire epos sale --tid VCMDEMOSIP0 --amount 12.50 --cashback 5.00`
+    tillwire epos sale --tid VCMDEMOSIP0 --amount 12.50 --cashback 5.00
+    tillwire epos sale --tid VCMDEMOSIP0 --amount 12.50 --key receipt-4711-try-1`
 }
 
 // Run takes money.
@@ -151,8 +162,8 @@ func (c eposSaleCmd) Run(s streams) error {
 			return err
 		}
 	}
-	return c.transact(s, c.tid(), c.Signature, func(ctx context.Context, t *till) (epos.Payment, error) {
-		return t.client.Sale(ctx, epos.Sale{TID: c.tid(), Amount: amount, Cashback: cashback.Minor, CardholderNotPresent: c.NotPresent})
+	return c.transact(s, c.tid(), c.Signature, c.Key, func(ctx context.Context, t *till) (epos.Payment, error) {
+		return t.client.Sale(ctx, epos.Sale{TID: c.tid(), Amount: amount, Cashback: cashback.Minor, CardholderNotPresent: c.NotPresent}, t.keyed()...)
 	})
 }
 
@@ -161,6 +172,7 @@ type eposRefundCmd struct {
 	amountFlags
 	NotPresent bool `help:"The cardholder is not there: the card number is keyed in."`
 	signatureFlags
+	keyFlags
 	tillFlags
 }
 
@@ -177,8 +189,8 @@ func (c eposRefundCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	return c.transact(s, c.tid(), c.Signature, func(ctx context.Context, t *till) (epos.Payment, error) {
-		return t.client.Refund(ctx, epos.Refund{TID: c.tid(), Amount: amount, CardholderNotPresent: c.NotPresent})
+	return c.transact(s, c.tid(), c.Signature, c.Key, func(ctx context.Context, t *till) (epos.Payment, error) {
+		return t.client.Refund(ctx, epos.Refund{TID: c.tid(), Amount: amount, CardholderNotPresent: c.NotPresent}, t.keyed()...)
 	})
 }
 
@@ -186,6 +198,7 @@ type eposPreauthCmd struct {
 	terminalFlags
 	amountFlags
 	signatureFlags
+	keyFlags
 	tillFlags
 }
 
@@ -202,8 +215,8 @@ func (c eposPreauthCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	return c.transact(s, c.tid(), c.Signature, func(ctx context.Context, t *till) (epos.Payment, error) {
-		return t.client.PreAuth(ctx, epos.PreAuth{TID: c.tid(), Amount: amount})
+	return c.transact(s, c.tid(), c.Signature, c.Key, func(ctx context.Context, t *till) (epos.Payment, error) {
+		return t.client.PreAuth(ctx, epos.PreAuth{TID: c.tid(), Amount: amount}, t.keyed()...)
 	})
 }
 
@@ -213,6 +226,7 @@ type eposCompletionCmd struct {
 	AuthCode string `required:"" placeholder:"CODE" help:"Auth code of the card's first pre-auth."`
 	Total    string `placeholder:"50.00" help:"Sum of all pre-auths on the card."`
 	signatureFlags
+	keyFlags
 	tillFlags
 }
 
@@ -235,8 +249,8 @@ func (c eposCompletionCmd) Run(s streams) error {
 			return err
 		}
 	}
-	return c.transact(s, c.tid(), c.Signature, func(ctx context.Context, t *till) (epos.Payment, error) {
-		return t.client.Completion(ctx, epos.Completion{TID: c.tid(), Amount: amount, AuthCode: c.AuthCode, PreAuthorisedTotal: total.Minor})
+	return c.transact(s, c.tid(), c.Signature, c.Key, func(ctx context.Context, t *till) (epos.Payment, error) {
+		return t.client.Completion(ctx, epos.Completion{TID: c.tid(), Amount: amount, AuthCode: c.AuthCode, PreAuthorisedTotal: total.Minor}, t.keyed()...)
 	})
 }
 
@@ -244,6 +258,7 @@ type eposVerifyAccountCmd struct {
 	terminalFlags
 	currencyFlags
 	signatureFlags
+	keyFlags
 	tillFlags
 }
 
@@ -256,8 +271,8 @@ func (eposVerifyAccountCmd) Help() string {
 
 // Run checks a card.
 func (c eposVerifyAccountCmd) Run(s streams) error {
-	return c.transact(s, c.tid(), c.Signature, func(ctx context.Context, t *till) (epos.Payment, error) {
-		return t.client.AccountVerification(ctx, epos.AccountVerification{TID: c.tid(), Currency: money.Currency(c.Currency)})
+	return c.transact(s, c.tid(), c.Signature, c.Key, func(ctx context.Context, t *till) (epos.Payment, error) {
+		return t.client.AccountVerification(ctx, epos.AccountVerification{TID: c.tid(), Currency: money.Currency(c.Currency)}, t.keyed()...)
 	})
 }
 
@@ -311,6 +326,7 @@ func (c eposDuplicateCmd) Run(s streams) error {
 type eposReportCmd struct {
 	Type string `arg:"" enum:"x-balance,z-balance,banking,end-of-day" help:"x-balance: running totals. z-balance: totals, then reset. banking: the sessions with the acquirers. end-of-day: all of it, and closes the session."`
 	terminalFlags
+	keyFlags
 	tillFlags
 }
 
@@ -329,7 +345,8 @@ func (c eposReportCmd) Run(s streams) error {
 			"x-balance": t.client.ReportXBalance, "z-balance": t.client.ReportZBalance,
 			"banking": t.client.ReportBanking, "end-of-day": t.client.ReportEndOfDay,
 		}[c.Type]
-		r, err := report(ctx, c.tid())
+		t.name(c.Key)
+		r, err := report(ctx, c.tid(), t.keyed()...)
 		return t.showReport(r, err)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ type till struct {
 	s      streams
 	json   bool
 	client *epos.Client
+	key    string // of the request; empty where there is none
 
 	mu  sync.Mutex
 	raw jsontext.Value // the last result as it came
@@ -84,11 +86,48 @@ func (t *till) trace(sent bool, message []byte) {
 	}
 }
 
+// printRaw prints the newest result as it came, with the request key if there is
+// one.
 func (t *till) printRaw() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, err := fmt.Fprintf(t.s.out, "%s\n", t.raw)
+	raw := t.raw
+	if t.key != "" && raw.Kind() == jsontext.KindBeginObject {
+		key, err := jsontext.AppendQuote(nil, t.key)
+		if err != nil {
+			return err
+		}
+		raw = fmt.Appendf(nil, "%s,\"requestKey\":%s}", raw[:len(raw)-1], key)
+	}
+	_, err := fmt.Fprintf(t.s.out, "%s\n", raw)
 	return err
+}
+
+// name gives the request the key that was asked for, or a new one where the
+// gateway knows keys, and prints it: whatever happens now, it can be asked about.
+func (t *till) name(key string) {
+	if key == "" && slices.Contains(t.client.Extensions(), "keys") {
+		key = epos.NewKey()
+	}
+	if t.key = key; key != "" {
+		fmt.Fprintf(t.s.err, "request key %s\n", key)
+	}
+}
+
+// printKey prints, for machines, all that there is to tell of a lost outcome.
+func (t *till) printKey() error {
+	if !t.json || t.key == "" {
+		return nil
+	}
+	return printJSON(t.s, map[string]string{"requestKey": t.key})
+}
+
+// keyed is what a call needs for the key.
+func (t *till) keyed() []epos.CallOption {
+	if t.key == "" {
+		return nil
+	}
+	return []epos.CallOption{epos.WithKey(t.key)}
 }
 
 // notify shows progress.
@@ -158,10 +197,11 @@ func (f tillFlags) run(s streams, signature string, do func(context.Context, *ti
 
 // transact runs a transaction. The first Ctrl-C wishes to cancel it, a second
 // one gives up waiting.
-func (f tillFlags) transact(s streams, tid epos.TID, signature string, do func(context.Context, *till) (epos.Payment, error)) error {
+func (f tillFlags) transact(s streams, tid epos.TID, signature, key string, do func(context.Context, *till) (epos.Payment, error)) error {
 	interrupts, ignore := onInterrupt()
 	defer ignore()
 	return f.run(s, signature, func(ctx context.Context, t *till) error {
+		t.name(key)
 		ctx, giveUp := context.WithCancel(ctx)
 		defer giveUp()
 		var watching sync.WaitGroup
@@ -216,7 +256,11 @@ func (t *till) refused(err error) error {
 			Message     string `json:"message"`
 			UserMessage string `json:"userMessage,omitzero"`
 		}
-		if err := printJSON(t.s, map[string]fault{"error": {int(e.Code), e.Message, e.UserMessage}}); err != nil {
+		type failure struct {
+			Error      fault  `json:"error"`
+			RequestKey string `json:"requestKey,omitzero"`
+		}
+		if err := printJSON(t.s, failure{fault{int(e.Code), e.Message, e.UserMessage}, t.key}); err != nil {
 			return err
 		}
 	}
@@ -239,13 +283,20 @@ func (t *till) unknownOutcome(tid epos.TID, err error) error {
 	if err != nil {
 		fmt.Fprintf(t.s.err, "tillwire: error: %v\n", err)
 	}
-	fmt.Fprintf(t.s.err, "tillwire: hint: tillwire epos duplicate --tid %s tells the terminal's last transaction; do not try again before\n", tid)
+	if t.key != "" {
+		fmt.Fprintf(t.s.err, "tillwire: hint: tillwire epos status --tid %s --key %s tells what became of it; the same request with that --key goes on waiting for it\n", tid, t.key)
+	} else {
+		fmt.Fprintf(t.s.err, "tillwire: hint: tillwire epos duplicate --tid %s tells the terminal's last transaction; do not try again before\n", tid)
+	}
 	return exitStatus(exitUnknown)
 }
 
 // showPayment prints how a transaction ended and returns the exit status.
 func (t *till) showPayment(tid epos.TID, p epos.Payment, err error) error {
 	if unknown, ok := errors.AsType[*epos.OutcomeUnknownError](err); ok {
+		if err := t.printKey(); err != nil {
+			return err
+		}
 		return t.unknownOutcome(tid, unknown)
 	}
 	if err != nil {
@@ -302,8 +353,15 @@ func (t *till) printPayment(p epos.Payment) error {
 // showReport prints a report and returns the exit status.
 func (t *till) showReport(r epos.Report, err error) error {
 	if unknown, ok := errors.AsType[*epos.OutcomeUnknownError](err); ok {
+		if err := t.printKey(); err != nil {
+			return err
+		}
 		fmt.Fprintf(t.s.err, "tillwire: error: %v\n", unknown)
-		fmt.Fprintln(t.s.err, "tillwire: hint: the terminal may have made it: look at its paper before it is asked again")
+		if t.key != "" {
+			fmt.Fprintf(t.s.err, "tillwire: hint: the same report with --key %s is the one that was asked for\n", t.key)
+		} else {
+			fmt.Fprintln(t.s.err, "tillwire: hint: the terminal may have made it: look at its paper before it is asked again")
+		}
 		return exitStatus(exitUnknown)
 	}
 	if err != nil {
