@@ -133,10 +133,10 @@ func TestConsoleSignature(t *testing.T) {
 	for _, c := range []struct{ answer, want string }{{"#accept", "SUCCESSFUL"}, {"#reject", "VOID"}} {
 		d.sale("30.00")
 		d.card("signature", "insert")
+		d.machine.Click(`[data-way="takeOut"]:not(:disabled)`)
 		d.till.WaitFor("#signature")
 		d.till.Shot("till-signature")
 		d.till.Click(c.answer)
-		d.machine.Click(`[data-way="takeOut"]:not(:disabled)`)
 		d.outcome(c.want)
 	}
 }
@@ -188,6 +188,53 @@ func TestConsoleTabsInStep(t *testing.T) {
 	d.machine.Click(`[data-way="takeOut"]:not(:disabled)`)
 	other.Wait(`!document.querySelector(".machine-card.in")`)
 	d.outcome("SUCCESSFUL")
+}
+
+// TestConsoleTables: a waiter serves a table by touch. It is split, a gratuity is
+// added, each card is booked once, and the table is free again.
+func TestConsoleTables(t *testing.T) {
+	d := sit(t)
+	d.till.Go(d.address + "till#pat")
+	d.till.Click("#open-pat")
+	d.till.WaitText(`[data-face="pat"]`, "/pat connected")
+	const name = "<script>alert(1)</script>"
+	d.till.Fill("#new-table", name)
+	d.till.Click("#add-table")
+	d.till.WaitText(".till-tables", name)
+
+	d.press("menu", "f1", "3", "enter")
+	d.machine.WaitText("#machine", name[:20]) // as text, on its screen, cut as terminals do
+	d.machine.Shot("machine-tables-phone")
+	d.press("1")
+	d.till.WaitText(`[data-table="12"]`, "locked by "+testTID+", waiter 3")
+	d.press("f3") // the bill
+	d.machine.WaitText(".machine-pile", "TABLE 12")
+	d.press("f1", "2", "enter", "enter")
+	d.machine.WaitText("#machine", "gratuity")
+	d.machine.Shot("machine-gratuity-phone")
+	d.press("f1") // 10 %
+	d.card("visa-debit", "insert")
+	d.press("1", "2", "3", "4", "enter")
+	d.machine.Click(`[data-way="takeOut"]:not(:disabled)`)
+	d.press("enter") // the other half
+	d.machine.WaitText("#machine", "gratuity")
+	d.press("enter")
+	d.card("phone", "tap")
+
+	d.till.WaitFor(`[data-table="12"] [data-due="0"]`)
+	d.till.Wait(`!document.querySelector('[data-table="12"]').innerText.includes("locked")`)
+	if n := browser.Eval[int](d.till, `document.querySelectorAll('[data-table="12"] .till-booking').length`); n != 2 {
+		t.Errorf("%d payments are booked, want 2", n)
+	}
+	d.till.WaitText(`[data-table="12"]`, "tip £2.27")
+	d.till.Shot("till-tables-paid")
+	d.machine.WaitText(".machine-pile", "PAID")
+	d.machine.Shot("machine-final-phone")
+	for _, tab := range []*browser.Tab{d.till, d.machine} {
+		if n := browser.Eval[int](tab, `document.querySelectorAll("body script").length`); n != 0 {
+			t.Errorf("%d scripts came to stand in a page", n)
+		}
+	}
 }
 
 // TestConsolePages: each page, on a phone and on a desk.

@@ -119,6 +119,7 @@ func (b *Browser) Open(t testing.TB, address string, width, height int) *Tab {
 		return err
 	}))
 	tab.Size(width, height)
+	tab.Dark(false)
 	tab.Go(address)
 	return tab
 }
@@ -197,7 +198,8 @@ func (tab *Tab) Size(width, height int) {
 	tab.do(chromedp.EmulateViewport(int64(width), int64(height)))
 }
 
-// Dark says whether the system prefers dark colours.
+// Dark says whether the system prefers dark colours. In either, it prefers that
+// nothing moves: what is clicked on stands still.
 func (tab *Tab) Dark(on bool) {
 	tab.t.Helper()
 	scheme := "light"
@@ -206,7 +208,7 @@ func (tab *Tab) Dark(on bool) {
 	}
 	tab.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}},
 		})
 		return err
 	}))

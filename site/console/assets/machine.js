@@ -34,6 +34,8 @@ function Display({ face }) {
   const { screen, power } = face;
   if (!power) return html`<div class="machine-screen off"><p class="vh" role="status">The machine is switched off.</p></div>`;
   const digits = screen.keys.filter((k) => /^\d$/.test(k.key) && k.does);
+  // A list of choices is written on the screen as well; it is shown once.
+  const lines = digits.length > 0 ? screen.lines.filter((l) => !/^\d {2}/.test(l)) : screen.lines;
   const soft = ["f1", "f2", "f3", "f4"].map((f) => screen.keys.find((k) => k.key === f));
   const others = screen.keys.filter((k) => ["enter", "clear", "cancel", "menu"].includes(k.key) && k.does);
   const stars = /^\*+$/.test(screen.entry);
@@ -41,7 +43,7 @@ function Display({ face }) {
     <div class="machine-lights" aria-hidden="true"><span>${face.tid}</span><span>${face.link ? "ONLINE" : face.cable ? "DIALLING" : "NO LINE"}</span></div>
     <div role="status" aria-live="polite" class="machine-says">
       <p class="machine-title">${screen.title}</p>
-      ${screen.lines.map((l) => html`<p>${l}</p>`)}
+      ${lines.map((l) => html`<p>${l}</p>`)}
       ${screen.entry && html`<p class="machine-entry" id="entry">${stars ? html`<span aria-hidden="true">${screen.entry}</span><span class="vh">${screen.entry.length} digits typed</span>` : screen.entry}</p>`}
     </div>
     ${digits.length > 0 && html`<div class="machine-menu">${digits.map((k) => html`<button type="button" key=${k.key} onClick=${() => press(k.key)}><kbd>${k.key}</kbd>${k.does}</button>`)}</div>`}
