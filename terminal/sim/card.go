@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/txn"
@@ -128,6 +129,31 @@ func keyedCard(pan string) (card, bool) {
 	}
 	c.id.Serial += firstKeyed
 	return c, true
+}
+
+// A purse is what the test cards of a park remember: how many wrong PINs in a row
+// each has had.
+type purse struct {
+	mu   sync.Mutex
+	pins map[string]int
+}
+
+// wrong counts more wrong PINs on a card, and says how many there are.
+func (p *purse) wrong(card string, more int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pins == nil {
+		p.pins = map[string]int{}
+	}
+	p.pins[card] += more
+	return p.pins[card]
+}
+
+// forget has a card count anew.
+func (p *purse) forget(card string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.pins, card)
 }
 
 // masked is the number with all but the last four digits starred.

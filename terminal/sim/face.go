@@ -2,10 +2,8 @@ package sim
 
 import (
 	"slices"
-	"time"
 
 	"github.com/tillwire/tillwire/money"
-	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/txn"
 )
 
@@ -80,35 +78,6 @@ type KeyUse struct {
 	Does string // short, for people; empty where the key says it, as a digit does
 }
 
-// A Roll is a piece of paper that hangs out of the printer.
-type Roll struct {
-	ID       int  // counts up for as long as the process runs
-	Copy     Copy // whose
-	Printing bool // more lines follow
-	Torn     bool // the paper ended in the middle; it is printed again
-	Lines    []receipt.Line
-}
-
-// A Copy says what a roll is.
-type Copy string
-
-// What machines print.
-const (
-	MerchantCopy  Copy = "merchant"
-	CustomerCopy  Copy = "customer"
-	DuplicateCopy Copy = "duplicate"
-	BillCopy      Copy = "bill"  // the till's, at a table
-	FinalCopy     Copy = "final" // the till's, at the end of a visit
-	ReportCopy    Copy = "report"
-)
-
-// How many pieces of paper hang out of the printer before the oldest falls to the
-// floor. Where nobody takes them they are those of the last transaction.
-const (
-	keepRolls     = 12
-	keepUntouched = 2
-)
-
 // A panel is what people see and touch of a machine, under the machine's lock.
 type panel struct {
 	touched bool
@@ -117,7 +86,6 @@ type panel struct {
 	menu    *prompt    // what somebody who looks at the menu is shown
 	after   string     // what the idle screen says of the last transaction
 	slot    *held
-	purse   map[string]int // wrong PINs in a row, by test card
 	noPaper bool
 	rolls   []Roll
 	rollID  int
@@ -234,22 +202,6 @@ func (m *Machine) stir() {
 	}
 }
 
-// hang lets paper out of the printer. The caller holds m.mu.
-func (m *Machine) hang(c Copy, lines []receipt.Line) *Roll {
-	p := &m.panel
-	p.rollID++
-	p.rolls = append(p.rolls, Roll{ID: p.rollID, Copy: c, Lines: lines})
-	keep := keepUntouched
-	if p.touched {
-		keep = keepRolls
-	}
-	if n := len(p.rolls) - keep; n > 0 {
-		p.rolls = slices.Clone(p.rolls[n:])
-	}
-	m.stir()
-	return &p.rolls[len(p.rolls)-1]
-}
-
 // says is what a machine shows while it tells a notification.
 func says(n txn.Notification) string {
 	switch n {
@@ -310,35 +262,4 @@ func (m *Machine) unplugged() bool {
 		return m.troubles.pulled
 	}
 	return m.cut
-}
-
-// lineTakes is how long a line of a receipt takes to print at speed 1.
-const lineTakes = 60 * time.Millisecond
-
-// unroll prints line by line, and reports whether the paper lasted.
-func (m *Machine) unroll(c Copy, lines []receipt.Line, pause func(time.Duration) error) (whole bool, err error) {
-	m.mu.Lock()
-	r := m.hang(c, nil)
-	r.Printing = true
-	id := r.ID
-	m.mu.Unlock()
-	for i := range lines {
-		if err = pause(lineTakes); err != nil || m.outOfPaper() {
-			break
-		}
-		m.roll(id, func(r *Roll) { r.Lines = lines[:i+1] })
-	}
-	whole = err == nil && !m.outOfPaper()
-	m.roll(id, func(r *Roll) { r.Printing, r.Torn = false, !whole })
-	return whole, err
-}
-
-// roll changes what hangs out of the printer.
-func (m *Machine) roll(id int, change func(*Roll)) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if i := slices.IndexFunc(m.panel.rolls, func(r Roll) bool { return r.ID == id }); i >= 0 {
-		change(&m.panel.rolls[i])
-		m.stir()
-	}
 }

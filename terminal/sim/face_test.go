@@ -60,13 +60,13 @@ func TestPINTries(t *testing.T) {
 		left []string // what the screen says at the last PIN
 	}{
 		{"right", []string{"1234"}, []txn.Result{fine}, []string{""}},
-		{"wrong once", []string{"1 1234"}, []txn.Result{fine}, []string{"Wrong PIN, 2 left"}},
-		{"wrong twice", []string{"1 2 1234"}, []txn.Result{fine}, []string{"Wrong PIN, 1 left"}},
-		{"wrong three times", []string{"1 2 3"}, []txn.Result{declined}, []string{"Wrong PIN, 1 left"}},
-		{"over two transactions", []string{"1", "2 3"}, []txn.Result{cancelled, declined}, []string{"", "Wrong PIN, 1 left"}},
-		{"over three transactions", []string{"1", "2", "3"}, []txn.Result{cancelled, cancelled, declined}, []string{"", "Wrong PIN, 2 left", "Wrong PIN, 1 left"}},
-		{"a right one counts anew", []string{"1 2 1234", "1 2 1234"}, []txn.Result{fine, fine}, []string{"Wrong PIN, 1 left", "Wrong PIN, 1 left"}},
-		{"a blocked card is replaced", []string{"1 2 3", "1234"}, []txn.Result{declined, fine}, []string{"Wrong PIN, 1 left", ""}},
+		{"wrong once", []string{"1 1234"}, []txn.Result{fine}, []string{"Wrong PIN. 2 tries left"}},
+		{"wrong twice", []string{"1 2 1234"}, []txn.Result{fine}, []string{"Wrong PIN. 1 try left"}},
+		{"wrong three times", []string{"1 2 3"}, []txn.Result{declined}, []string{"Wrong PIN. 1 try left"}},
+		{"over two transactions", []string{"1", "2 3"}, []txn.Result{cancelled, declined}, []string{"", "Wrong PIN. 1 try left"}},
+		{"over three transactions", []string{"1", "2", "3"}, []txn.Result{cancelled, cancelled, declined}, []string{"", "Wrong PIN. 2 tries left", "Wrong PIN. 1 try left"}},
+		{"a right one counts anew", []string{"1 2 1234", "1 2 1234"}, []txn.Result{fine, fine}, []string{"Wrong PIN. 1 try left", "Wrong PIN. 1 try left"}},
+		{"a blocked card is replaced", []string{"1 2 3", "1234"}, []txn.Result{declined, fine}, []string{"Wrong PIN. 1 try left", ""}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

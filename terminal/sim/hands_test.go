@@ -424,6 +424,11 @@ func TestCounterByHand(t *testing.T) {
 			result: txn.Successful, method: txn.MethodChip, cvm: txn.CVMPIN, charged: 1250, printed: []Copy{MerchantCopy, MerchantCopy, CustomerCopy},
 		},
 		{
+			name: "torn off, which brings the customer copy", req: sale(1250), acts: []string{"insert visa-debit", "choose enter", "pin 1234", "out", "until choice", "tear"},
+			want:   "PRESENT_CARD PLEASE_WAIT PIN_ENTRY " + online + " APPROVED REMOVE_CARD",
+			result: txn.Successful, method: txn.MethodChip, cvm: txn.CVMPIN, charged: 1250, printed: []Copy{CustomerCopy},
+		},
+		{
 			name: "nobody comes", req: sale(1250), acts: []string{"wait 3m1s"},
 			want: "PRESENT_CARD CANCELLING", result: txn.Cancelled, method: txn.MethodUnknown, cvm: txn.CVMUnknown, printed: none,
 		},

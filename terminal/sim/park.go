@@ -65,6 +65,7 @@ type Park struct {
 	o     Options
 	named map[txn.TID]name // by upper-case TID
 	bank  *acquirer
+	purse purse
 
 	ctx  context.Context // ends with the power
 	off  context.CancelFunc

@@ -181,24 +181,3 @@ func newChoice(s Screen, keys ...KeyUse) *choice {
 	}
 	return c
 }
-
-// outOfPaper reports whether a new roll is needed.
-func (m *Machine) outOfPaper() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.panel.noPaper
-}
-
-// newRoll is the prompt for paper.
-func (m *Machine) newRoll(title string) *prompt {
-	p := &prompt{}
-	p.draw = func() Screen {
-		return Screen{Title: title, Lines: []string{says(ReplacePaper)}, Asks: AsksPaper}
-	}
-	p.noticed = func() {
-		if !m.panel.noPaper {
-			p.end()
-		}
-	}
-	return p
-}

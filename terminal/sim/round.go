@@ -204,6 +204,7 @@ func (w *round) finish(end VisitEnd) {
 	w.m.mu.Lock()
 	if w.m.round == w {
 		w.m.round = nil
+		w.m.panel.after = w.title() + ": " + end.why()
 		w.m.stir()
 	}
 	w.m.mu.Unlock()

@@ -367,18 +367,6 @@ func (r *run) removeCard() error {
 	return nil
 }
 
-// paper waits for a new roll where there is none. It returns errUnattended when
-// nobody brings one.
-func (r *run) paper() error {
-	for r.m.outOfPaper() {
-		r.notify(ReplacePaper)
-		if err := r.ask(r.m.newRoll(r.title()), PaperLimit); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // notify shows progress: to the people and the gateway, or to the waiter at a
 // table.
 func (r *run) notify(n txn.Notification) {
@@ -532,23 +520,6 @@ func (r *run) finish(result txn.Result) {
 	}
 	m.mu.Unlock()
 	m.tell()
-}
-
-// hangSlips lets out the copies that are not out yet. A merchant copy that was
-// signed stands, unless nothing was taken after all. The caller holds m.mu.
-func (r *run) hangSlips(o txn.Outcome) {
-	if o.PAN == "" || r.printed || r.m.panel.noPaper {
-		return
-	}
-	if !r.signed(o.Result) {
-		r.m.hang(MerchantCopy, o.Receipts.Merchant)
-	}
-	r.m.hang(CustomerCopy, o.Receipts.Customer)
-}
-
-// signed reports whether the merchant copy was printed to be signed, and stands.
-func (r *run) signed(result txn.Result) bool {
-	return r.c.Phase == signing && result == txn.Successful
 }
 
 // fail is for a memory that cannot be written.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/tillwire/tillwire/money"
-	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/txn"
 )
@@ -245,64 +244,6 @@ func (h *byHand) accepted(got held) card {
 	return c
 }
 
-// keyIn has the card's number typed in: MENU, the number, its date, and whether
-// the cardholder is there (the contract, section 15). The number is starred on
-// the screen and forgotten with the transaction.
-func (h *byHand) keyIn() (card, error) {
-	stars := func(typed []byte) string { return strings.Repeat("*", len(typed)) }
-	s := Screen{Title: h.title(), Lines: []string{"Card number"}, Asks: AsksPAN}
-	var c card
-	for c.pan == "" {
-		k := newKeypad(s, 12, 19, stars)
-		if err := h.typed(k); err != nil {
-			return card{}, err
-		}
-		var ok bool
-		if c, ok = keyedCard(string(k.typed)); !ok {
-			s.Lines = []string{"Card number", "That is no card number"}
-			c.pan = ""
-		}
-		clear(k.typed)
-	}
-	s = Screen{Title: h.title(), Lines: []string{c.masked(), "Expiry date, MMYY"}, Asks: AsksNumber}
-	for c.expiry == "" {
-		k := newKeypad(s, 4, 4, func(typed []byte) string { return string(typed) })
-		if err := h.typed(k); err != nil {
-			return card{}, err
-		}
-		if m := asNumber(k.typed[:2]); m >= 1 && m <= 12 {
-			c.expiry = string(k.typed[:2]) + "/" + string(k.typed[2:])
-		}
-	}
-	h.part = part{result: txn.Successful, entry: txn.MethodKeyed, cvm: txn.CVMNone}
-	if h.notPresent() {
-		return c, nil
-	}
-	q := newChoice(
-		Screen{Title: h.title(), Lines: []string{c.masked(), "Is the cardholder present?"}},
-		KeyUse{KeyF1, "No"}, KeyUse{KeyF4, "Yes"}, KeyUse{KeyCancel, "Cancel"},
-	)
-	err := h.ask(&q.prompt, ChoiceLimit)
-	switch {
-	case errors.Is(err, errUnattended), err == nil && q.chosen == KeyCancel:
-		return card{}, h.redKey()
-	case err != nil:
-		return card{}, err
-	case q.chosen == KeyF4:
-		h.part.cvm = txn.CVMSignature
-	}
-	return c, nil
-}
-
-// typed waits for a keypad before the card.
-func (h *byHand) typed(k *keypad) error {
-	err := h.ask(&k.prompt, CardLimit)
-	if errors.Is(err, errUnattended) || err == nil && k.red {
-		return h.redKey()
-	}
-	return err
-}
-
 // refuse is for cards that are past their date, or of no scheme.
 func (h *byHand) refuse() error {
 	switch o := h.c.Outcome; {
@@ -320,13 +261,6 @@ func (h *byHand) breakOff(why txn.Notification) error {
 		return err
 	}
 	return errBrokenOff
-}
-
-// past reports whether a card's date, MM/YY, was before this month.
-func past(expiry string, now time.Time) bool {
-	var month, year int
-	_, err := fmt.Sscanf(expiry, "%d/%d", &month, &year)
-	return err == nil && (2000+year)*12+month < now.Year()*12+int(now.Month())
 }
 
 // CashbackMost is the most cash that a machine gives, in minor units (the
@@ -394,15 +328,17 @@ func (h *byHand) whileIn(p *prompt) error {
 // pin is up to three tries; the card counts them, over transactions, until one
 // is right.
 func (h *byHand) pin() error {
-	tries := spec.Default().TestCards().PINTries
+	tries, purse := spec.Default().TestCards().PINTries, &h.m.park.purse
 	stars := func(typed []byte) string { return strings.Repeat("*", len(typed)) }
 	for {
 		if err := h.step(PINEntry, 0); err != nil {
 			return err
 		}
 		lines := []string{says(PINEntry)}
-		if left := tries - h.wrong(0); left < tries {
-			lines = []string{fmt.Sprintf("Wrong PIN, %d left", left), says(PINEntry)}
+		if left := tries - purse.wrong(h.card.Name, 0); left == 1 {
+			lines = []string{"Wrong PIN. 1 try left", says(PINEntry)}
+		} else if left < tries {
+			lines = []string{fmt.Sprintf("Wrong PIN. %d tries left", left), says(PINEntry)}
 		}
 		k := newKeypad(Screen{Title: h.title(), Lines: lines, Asks: AsksPIN}, 4, 12, stars)
 		if err := h.whileIn(&k.prompt); err != nil {
@@ -415,10 +351,10 @@ func (h *byHand) pin() error {
 		clear(k.typed)
 		switch {
 		case right:
-			h.forget()
+			purse.forget(h.card.Name)
 			return nil
-		case h.wrong(1) >= tries:
-			h.forget() // the holder is sent a new one
+		case purse.wrong(h.card.Name, 1) >= tries:
+			purse.forget(h.card.Name) // the holder is sent a new one
 			h.part.result = txn.Declined
 			return h.breakOff(DeclinedByCard)
 		}
@@ -426,24 +362,6 @@ func (h *byHand) pin() error {
 			return err
 		}
 	}
-}
-
-// wrong counts more wrong PINs on the card, and says how many there are.
-func (h *byHand) wrong(more int) int {
-	h.m.mu.Lock()
-	defer h.m.mu.Unlock()
-	if h.m.panel.purse == nil {
-		h.m.panel.purse = map[string]int{}
-	}
-	h.m.panel.purse[h.card.Name] += more
-	return h.m.panel.purse[h.card.Name]
-}
-
-// forget has the card count anew.
-func (h *byHand) forget() {
-	h.m.mu.Lock()
-	delete(h.m.panel.purse, h.card.Name)
-	h.m.mu.Unlock()
 }
 
 // decide has a chip card be there, and its issuer make up its mind.
@@ -500,67 +418,4 @@ func (h *byHand) verify() (bool, error) {
 		return false, nil
 	}
 	return q.chosen == KeyEnter, err
-}
-
-// copies prints the merchant's copy, and then the customer's. Without paper, and
-// nobody to bring some, it prints none.
-func (h *byHand) copies(result txn.Result) error {
-	o := h.m.outcome(h.c, result)
-	if o.PAN == "" {
-		return nil
-	}
-	err := h.bothCopies(o)
-	h.printed = true
-	if errors.Is(err, errUnattended) {
-		return nil
-	}
-	return err
-}
-
-// bothCopies: for a card that was tapped there is no customer copy unless F1
-// asks for it (the contract, section 15).
-func (h *byHand) bothCopies(o txn.Outcome) error {
-	if !h.signed(o.Result) {
-		if err := h.prints(MerchantCopy, o.Receipts.Merchant); err != nil {
-			return err
-		}
-	}
-	tapped := o.Method == txn.MethodContactless
-	s := Screen{Title: h.title(), Lines: []string{"Please tear off the merchant copy"}}
-	key := KeyUse{KeyEnter, "Customer copy"}
-	if tapped {
-		s.Lines, key.Key = []string{"F1 prints a customer copy"}, KeyF1
-	}
-	q := newChoice(s, key)
-	wanted := !tapped
-	if d := h.m.park.pace(CopyTakes); d > 0 {
-		err := h.ask(&q.prompt, d)
-		if err != nil && !errors.Is(err, errUnattended) {
-			return err
-		}
-		wanted = wanted || q.chosen == KeyF1
-	}
-	if !wanted {
-		return nil
-	}
-	return h.prints(CustomerCopy, o.Receipts.Customer)
-}
-
-// prints lets a copy out of the printer, line by line. Where the paper ends it
-// is printed again on a new roll.
-func (h *byHand) prints(c Copy, lines []receipt.Line) error {
-	at := atCounter
-	if h.round != nil {
-		at = atTable
-	}
-	h.m.shows(at, Screen{Title: h.title(), Lines: []string{"Printing"}})
-	for {
-		if err := h.paper(); err != nil {
-			return err
-		}
-		whole, err := h.m.unroll(c, lines, h.pause)
-		if whole || err != nil {
-			return err
-		}
-	}
 }
