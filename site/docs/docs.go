@@ -143,7 +143,7 @@ func (s *Site) render(p *Page) error {
 }
 
 type navSection struct {
-	Title        string
+	Title, Name  string // the name is without the part of the site that the one above has as well
 	Links        []navLink
 	Folded, Open bool // long ones are folded away until the reader is in them
 }
@@ -228,7 +228,11 @@ func (s *Site) nav(r *renderer, p *Page) []navSection {
 			continue
 		}
 		if len(nav) == 0 || nav[len(nav)-1].Title != q.Section {
-			nav = append(nav, navSection{Title: q.Section})
+			name := q.Section
+			if _, after, ok := strings.Cut(q.Section, ": "); ok {
+				name = after
+			}
+			nav = append(nav, navSection{Title: q.Section, Name: name})
 		}
 		last := &nav[len(nav)-1]
 		last.Links = append(last.Links, navLink{Href: r.href(q.url()), Text: q.Title, Current: q == p})

@@ -273,8 +273,10 @@ func (s *Site) timers() []block {
 		}
 	}
 	return []block{
-		heading{Level: 2, ID: "times", Text: "Times"}, limits,
-		heading{Level: 2, ID: "counts", Text: "Counts and sizes"}, counts,
+		heading{Level: 2, ID: "times", Text: "Times"},
+		limits,
+		heading{Level: 2, ID: "counts", Text: "Counts and sizes"},
+		counts,
 	}
 }
 
@@ -308,8 +310,10 @@ func (s *Site) receipts() []block {
 		formats.Rows = append(formats.Rows, row{ID: "format-" + f.Value, Cells: []string{"`" + f.Value + "`", f.Meaning}})
 	}
 	return []block{
-		heading{Level: 2, ID: "types", Text: "Types"}, lines,
-		heading{Level: 2, ID: "formats", Text: "Formats"}, formats,
+		heading{Level: 2, ID: "types", Text: "Types"},
+		lines,
+		heading{Level: 2, ID: "formats", Text: "Formats"},
+		formats,
 	}
 }
 

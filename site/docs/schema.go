@@ -22,19 +22,19 @@ type node struct {
 	Default            string   // as JSON, or empty
 	Pattern, Format    string
 
-	Minimum, Maximum         string // of a number
-	MinLength, MaxLength     string
-	MinItems, MaxItems       string
-	MaxProperties            string
-	Closed                   bool // no other members
-	Required                 []string
-	Properties               []property
-	Items                    *node
-	Extra                    *node // what other members are
-	Not                      *node
-	Choices                  []*node // one of them holds
-	Recursive                bool    // it is within itself; not shown again
-	hasDescription, resolved bool
+	Minimum, Maximum     string // of a number
+	MinLength, MaxLength string
+	MinItems, MaxItems   string
+	MaxProperties        string
+	Closed               bool // no other members
+	Required             []string
+	Properties           []property
+	Items                *node
+	Extra                *node // what other members are
+	Not                  *node
+	Choices              []*node // one of them holds
+	Recursive            bool    // it is within itself; not shown again
+	hasDescription       bool
 }
 
 // A property is one member of an object.
