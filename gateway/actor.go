@@ -199,6 +199,20 @@ func (a *actor) ask(w askable) {
 	})
 }
 
+// memory names the memory of the terminal that is connected.
+func (a *actor) memory() string {
+	if a.term == nil {
+		return ""
+	}
+	return a.term.Capabilities().Memory
+}
+
+// otherMemory reports whether the terminal that is connected is not the one that
+// had the memory of that name when something was begun on it, or has lost it
+// since. A spare machine under the same TID knows nothing of what the one before
+// it has charged.
+func (a *actor) otherMemory(then string) bool { return then != "" && a.memory() != then }
+
 // open takes a new work in; it holds the terminal.
 func (a *actor) open(w work) {
 	a.works[w.requestID()] = w

@@ -17,6 +17,7 @@ import (
 	"github.com/tillwire/tillwire/gateway"
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/journal/memory"
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
 )
@@ -440,6 +441,42 @@ func TestSpareMachine(t *testing.T) {
 				s.ended(txn.Successful, txn.ToldTimedOut)
 			})
 		}
+	}
+}
+
+// TestSpareMachineAtTable is the same for a payment at a table.
+func TestSpareMachineAtTable(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		inDiner(t, func(d *diner, a *till, _ *faulty) {
+			d.w.caps.Memory = "m1"
+			d.plugWaiter()
+			d.locks(a, "v1", 1)
+			d.w.say(terminal.PaymentStarted{Visit: "v1", Payment: payID(1), Asked: 900})
+			d.w.say(terminal.WentAway{})
+			spare := &fakeWaiter{fake: newFake(), payment: func() (terminal.PaymentAnswer, error) {
+				return terminal.PaymentAnswer{Kind: terminal.NeverRan}, nil
+			}}
+			spare.caps.Memory = "spare"
+			first := d.w
+			d.w = spare
+			if restart {
+				d.restart()
+				a = d.connect("b", "v1", "pat")
+			} else {
+				d.plugWaiter()
+			}
+			sleep(time.Hour)
+			if spare.heard("queryPayment") == 0 {
+				d.t.Fatal("it was not asked")
+			}
+			if got := a.take(); len(got) > 0 {
+				d.t.Errorf("the word of a spare machine is believed: %q", got)
+			}
+			d.w = first
+			d.plugWaiter()
+			d.w.say(terminal.PaymentEnded{Visit: "v1", Payment: payID(1), Taken: true, Receipt: table.Receipt{Paid: 900}}, terminal.VisitLeft{Visit: "v1"})
+			d.gets(a, "- transactionResponse", "- tableUnlock")
+		})
 	}
 }
 

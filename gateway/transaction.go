@@ -63,7 +63,7 @@ func (t *transaction) requestID() txn.RequestID { return t.txn.ID }
 func (t *transaction) begin(ctx context.Context, accepted txn.Accepted) error {
 	now := time.Now().UTC()
 	accepted.At = now
-	dispatched := txn.Dispatched{Memory: t.a.term.Capabilities().Memory, At: now}
+	dispatched := txn.Dispatched{Memory: t.a.memory(), At: now}
 	next, err := txn.Replay(accepted, dispatched)
 	if err != nil {
 		return err
@@ -539,7 +539,7 @@ func (t *transaction) answered(ans terminal.Answer) {
 		t.advance()
 		t.askLater()
 	case terminal.NeverRan:
-		if t.otherMemory() {
+		if t.a.otherMemory(t.txn.Memory) {
 			t.a.g.log.Warn("a machine whose memory is another one says that a request never ran; it is not believed", "tid", t.a.tid, "request", t.txn.ID)
 			t.answered(terminal.Answer{Kind: terminal.CannotTell})
 			return
@@ -558,13 +558,6 @@ func (t *transaction) answered(ans terminal.Answer) {
 		t.a.release(t)
 		t.askLater()
 	}
-}
-
-// otherMemory reports whether the terminal that is connected is not the one that
-// this was dispatched to, or has lost its memory since: a spare machine under the
-// same TID knows nothing of what the one before it has charged.
-func (t *transaction) otherMemory() bool {
-	return t.txn.Memory != "" && (t.a.term == nil || t.a.term.Capabilities().Memory != t.txn.Memory)
 }
 
 // unanswered is told when the terminal did not answer.

@@ -210,7 +210,7 @@ func (a *actor) paymentStarted(e terminal.PaymentStarted) {
 	}
 	err := errNoUUID
 	if isUUID(e.Payment) {
-		err = v.record(a.g.ctx, table.PaymentStarted{Payment: e.Payment, Asked: e.Asked, At: time.Now().UTC()})
+		err = v.record(a.g.ctx, table.PaymentStarted{Payment: e.Payment, Asked: e.Asked, Memory: a.memory(), At: time.Now().UTC()})
 	}
 	if err == nil {
 		v.answer(terminal.PaymentAllowed{Payment: e.Payment})
@@ -568,12 +568,12 @@ func (v *visit) askPayment() {
 			}
 			v.asking = false
 			delete(a.owed, v.requestID())
-			v.paymentAnswered(p.ID, ans, err)
+			v.paymentAnswered(p, ans, err)
 		})
 	})
 }
 
-func (v *visit) paymentAnswered(id table.PaymentID, ans terminal.PaymentAnswer, err error) {
+func (v *visit) paymentAnswered(p table.Payment, ans terminal.PaymentAnswer, err error) {
 	if err != nil {
 		v.askLater()
 		return
@@ -581,9 +581,14 @@ func (v *visit) paymentAnswered(id table.PaymentID, ans terminal.PaymentAnswer, 
 	v.a.g.metrics.queries.WithLabelValues(ans.Kind.String()).Inc()
 	switch ans.Kind {
 	case terminal.Final:
-		v.a.paymentEnded(terminal.PaymentEnded{Visit: v.state.ID, Payment: id, Taken: ans.Taken, Receipt: ans.Receipt})
+		v.a.paymentEnded(terminal.PaymentEnded{Visit: v.state.ID, Payment: p.ID, Taken: ans.Taken, Receipt: ans.Receipt})
 	case terminal.NeverRan:
-		v.a.paymentEnded(terminal.PaymentEnded{Visit: v.state.ID, Payment: id})
+		if v.a.otherMemory(p.Memory) {
+			v.a.g.log.Warn("a machine whose memory is another one says that a payment never ran; it is not believed", "tid", v.a.tid, "visit", v.state.ID, "payment", p.ID)
+			v.askLater()
+			return
+		}
+		v.a.paymentEnded(terminal.PaymentEnded{Visit: v.state.ID, Payment: p.ID})
 	case terminal.InProgress:
 		if v.state.Lost {
 			v.back()

@@ -267,7 +267,7 @@ func EncodeTable(e table.Event, at time.Time) Record {
 	case table.BillAnswered:
 		return encodeTimed(kindBillAnswered, at, e.At)
 	case table.PaymentStarted:
-		return encode(kindPaymentStarted, at, paymentStartedForm{e.Payment, e.Asked, own(e.At, at)})
+		return encode(kindPaymentStarted, at, paymentStartedForm{e.Payment, e.Asked, e.Memory, own(e.At, at)})
 	case table.PaymentTaken:
 		return encode(kindPaymentTaken, at, paymentTakenForm{e.Payment, formReceipt(e.Receipt), own(e.At, at)})
 	case table.PaymentNotTaken:
@@ -320,7 +320,7 @@ func DecodeTable(r Record) (table.Event, error) {
 		return table.BillAnswered{At: at}, err
 	case kindPaymentStarted:
 		f, err := decode[paymentStartedForm](r)
-		return table.PaymentStarted{Payment: f.Payment, Asked: f.Asked, At: when(f.At, r.At)}, err
+		return table.PaymentStarted{Payment: f.Payment, Asked: f.Asked, Memory: f.Memory, At: when(f.At, r.At)}, err
 	case kindPaymentTaken:
 		f, err := decode[paymentTakenForm](r)
 		return table.PaymentTaken{Payment: f.Payment, Receipt: f.Receipt.receipt(), At: when(f.At, r.At)}, err

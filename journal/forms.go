@@ -254,6 +254,7 @@ type whyForm struct {
 type paymentStartedForm struct {
 	Payment table.PaymentID `json:"payment"`
 	Asked   money.Minor     `json:"asked"`
+	Memory  string          `json:"memory,omitzero"`
 	At      *time.Time      `json:"at,omitempty"`
 }
 

@@ -53,10 +53,11 @@ type (
 	// BillAnswered: the terminal has it, or knows that it gets none.
 	BillAnswered struct{ At time.Time }
 	// PaymentStarted: the terminal is about to charge a card. On disk before it
-	// may.
+	// may. Memory names the terminal's memory, where it has a name.
 	PaymentStarted struct {
 		Payment PaymentID
 		Asked   money.Minor
+		Memory  string
 		At      time.Time
 	}
 	// PaymentTaken: the terminal's word that money moved. It is heard whenever
@@ -218,7 +219,7 @@ func (v Visit) startPayment(e PaymentStarted) (Visit, error) {
 		return v, &IllegalMove{v.ID, v.State, e}
 	}
 	return v.move(e, Paying, func(v *Visit) {
-		v.Payments = append(slices.Clone(v.Payments), Payment{ID: e.Payment, State: Open, Asked: e.Asked})
+		v.Payments = append(slices.Clone(v.Payments), Payment{ID: e.Payment, State: Open, Asked: e.Asked, Memory: e.Memory})
 	}, Locked, Printing, Paying)
 }
 

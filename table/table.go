@@ -70,6 +70,8 @@ type Payment struct {
 	// Asked is what the card was to pay towards the bill, in minor units. It is 0
 	// when the terminal never said that it began, only that it took money.
 	Asked money.Minor
+	// Memory names the memory of the terminal that began it; it may be empty.
+	Memory string
 	// Receipt is what the terminal told; meaningful once Taken.
 	Receipt Receipt
 	// Queued says that a transactionResponse with it is in the outbox.
