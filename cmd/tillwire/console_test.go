@@ -135,6 +135,9 @@ func TestConsoleSignature(t *testing.T) {
 		d.card("signature", "insert")
 		d.machine.Click(`[data-way="takeOut"]:not(:disabled)`)
 		d.till.WaitFor("#signature")
+		d.machine.Click(".receipt-sign:not(:disabled)")
+		d.machine.WaitFor(".receipt-sign svg")
+		d.machine.Shot("machine-signed-phone")
 		d.till.Shot("till-signature")
 		d.till.Click(c.answer)
 		d.outcome(c.want)
@@ -148,6 +151,59 @@ func TestConsoleCancel(t *testing.T) {
 	d.till.WaitText("#running", "PRESENT_CARD")
 	d.till.Click("#cancel")
 	d.outcome("CANCELLED")
+}
+
+// TestConsoleTimedOut: nobody knows what became of it. The amount stays, nothing
+// else can be started, and loading the page anew does not make it forget; it is
+// the operator who says what the machine shows.
+func TestConsoleTimedOut(t *testing.T) {
+	b, address := browser.Start(t), devHouse(t)
+	till := b.Open(t, address+"till", 1280, 900)
+	till.WaitText("main", "connected")
+	till.Fill("#tid", "VCMDEMOTIP0")
+	till.Fill("#amount", "9.99")
+	till.Click("#start:not(:disabled)")
+	till.WaitFor("#doubt")
+	till.Wait(`document.getElementById("start").disabled && document.getElementById("duplicate").disabled`)
+	till.Go(address + "terminals/VCMDEMOTIP0")
+	till.Go(address + "till")
+	till.WaitFor("#doubt")
+	if got := browser.Eval[string](till, `document.getElementById("amount").value`); got != "9.99" {
+		t.Errorf("the till shows the amount %q, want it to stay", got)
+	}
+	till.WaitText("main", "connected")
+	till.Click("#check:not(:disabled)")
+	till.WaitText("#doubt", "does not know yet either")
+	till.Shot("till-doubt")
+	till.Click("#settle-unpaid")
+	till.WaitFor(`#outcome[data-outcome="settled"]`)
+	till.Wait(`!document.getElementById("start").disabled`)
+}
+
+// TestConsoleOtherResults: a decline keeps the amount, an error says that nothing
+// ran, and a report is shown.
+func TestConsoleOtherResults(t *testing.T) {
+	b, address := browser.Start(t), devHouse(t)
+	till := b.Open(t, address+"till", 1280, 900)
+	till.WaitText("main", "connected")
+	for _, c := range []struct{ tid, want, amount string }{
+		{"VCMDEMODIP0", "DECLINED", "4.00"}, {"99999999", "error", "4.00"}, {"VCMDEMOSCD0", "SUCCESSFUL", ""},
+	} {
+		till.Fill("#tid", c.tid)
+		till.Fill("#amount", "4.00")
+		till.Click("#start:not(:disabled)")
+		till.WaitFor(`#outcome[data-outcome="` + c.want + `"]`)
+		if got := browser.Eval[string](till, `document.getElementById("amount").value`); got != c.amount {
+			t.Errorf("after %s the till shows the amount %q, want %q", c.want, got, c.amount)
+		}
+	}
+	till.Click("#duplicate:not(:disabled)")
+	till.WaitText("#outcome", "DUPLICATE")
+	till.Choose("#report", "reportXBalance")
+	till.WaitFor(`#outcome[data-outcome="COMPLETE"]`)
+	till.Fill("#amount", "12.345")
+	till.Click("#start")
+	till.WaitText("form", "as in 12.50")
 }
 
 // TestConsoleCable: the cable is pulled while the PIN is entered, and plugged in

@@ -243,6 +243,9 @@ func (c serveCmd) greet(s streams, h *house) {
 	}
 	letters.Flush()
 	fmt.Fprintln(s.out, "and a digit: 0 pounds, 1 euros, 2 pounds and asks for a gratuity.")
+	if c.controls() {
+		fmt.Fprintf(s.out, "\nSee and touch them, watch the traffic, and work a till, in a browser:\n\n  %s\n", (&url.URL{Scheme: strings.Replace(scheme, "ws", "http", 1), Host: h.addr, Path: "/console/"}).String())
+	}
 	where := func(address string) string {
 		if h.addr == defaultListen && scheme == "ws" {
 			return "" // it is the default

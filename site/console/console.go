@@ -49,7 +49,9 @@ type Config struct {
 	Secure bool
 	// Traffic has what is said to and by the gateway; nil for no such page.
 	Traffic *traffic.Hub
-	Log     *slog.Logger // nil discards
+	// Ledger reads the record; nil for no such pages.
+	Ledger Ledger
+	Log    *slog.Logger // nil discards
 }
 
 // A Console serves the pages under /console. Use New, and Close it in the end.
@@ -103,6 +105,7 @@ func New(cfg Config) (*Console, error) {
 		c.deeds[name] = d
 	}
 	c.addTraffic()
+	c.addTransactions()
 	c.route()
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.keeper = ws.NewKeeper(pingEvery, pingsMissed)

@@ -105,7 +105,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mu.Unlock()
 	c.running.Go(p.guard)
-	socket.Serve(p.hear, p.over)
+	socket.Serve(p)
 }
 
 // enter takes a place for a page, if there is one.
@@ -154,8 +154,8 @@ func (p *page) guard() {
 	}
 }
 
-// over is called once, when nothing more will be heard.
-func (p *page) over(error) {
+// Ended is called once, when nothing more will be heard.
+func (p *page) Ended(error) {
 	p.end()
 	p.c.leave(p)
 }
@@ -171,8 +171,8 @@ func (c *Console) closePages(session string) {
 	}
 }
 
-// hear takes one message of the page.
-func (p *page) hear(message []byte) {
+// Receive takes one message of the page.
+func (p *page) Receive(message []byte) {
 	var a ask
 	if err := json.Unmarshal(message, &a); err != nil {
 		p.ws.StartClose(ws.Policy, "not understood")

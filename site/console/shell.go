@@ -25,22 +25,25 @@ func pages() []shell {
 		{root + "terminals/{tid}", "machine", "Terminal", "", ""},
 		{root + "till", "till", "Till", root + "till", iconTill},
 		{root + "traffic", "traffic", "Traffic", root + "traffic", iconTraffic},
+		{root + "transactions", "transactions", "Transactions", root + "transactions", iconTransactions},
+		{root + "transactions/{id}", "transactions", "Transaction", "", ""},
 	}
 }
 
 // Icons of the navigation, drawn on a field of 24 by 24.
 const (
-	iconTerminals template.HTML = `<rect x="6" y="2.5" width="12" height="19" rx="2.5"/><path d="M9 6h6v4H9zM9 13.5h.01M12 13.5h.01M15 13.5h.01M9 17h.01M12 17h.01M15 17h.01"/>`
-	iconTill      template.HTML = `<path d="M4 14h16v6.5H4zM6 14l1.5-5h9L18 14M9 9V4h6v5M10.5 17.25h3"/>`
-	iconTraffic   template.HTML = `<path d="M4 8h13M13 4l4 4-4 4M20 16H7M11 12l-4 4 4 4"/>`
+	iconTerminals    template.HTML = `<rect x="6" y="2.5" width="12" height="19" rx="2.5"/><path d="M9 6h6v4H9zM9 13.5h.01M12 13.5h.01M15 13.5h.01M9 17h.01M12 17h.01M15 17h.01"/>`
+	iconTill         template.HTML = `<path d="M4 14h16v6.5H4zM6 14l1.5-5h9L18 14M9 9V4h6v5M10.5 17.25h3"/>`
+	iconTransactions template.HTML = `<path d="M6 2.5h12v19l-3-2-3 2-3-2-3 2zM9 7.5h6M9 11.5h6M9 15.5h3"/>`
+	iconTraffic      template.HTML = `<path d="M4 8h13M13 4l4 4-4 4M20 16H7M11 12l-4 4 4 4"/>`
 )
 
 // setting is what a page's module is told, as data.
 type setting struct {
-	Token   string   `json:"token"`
-	Sites   []string `json:"sites"`
-	Hands   bool     `json:"hands"` // machines can be touched
-	Dev     bool     `json:"dev"`
+	Token string   `json:"token"`
+	Sites []string `json:"sites"`
+	Hands bool     `json:"hands"` // machines can be touched
+	Dev   bool     `json:"dev"`
 }
 
 // A view is what the templates are filled with.

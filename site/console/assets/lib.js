@@ -217,7 +217,8 @@ function ReceiptLine({ line }) {
 }
 
 // Receipt is a slip of paper. label says whose copy it is; a still one is only a
-// picture of one that is shown elsewhere.
-export function Receipt({ lines, label, still }) {
-  return html`<div class="receipt" role=${still ? undefined : "group"} aria-label=${label}>${(lines ?? []).map((line) => html`<${ReceiptLine} line=${line} />`)}</div>`;
+// picture of one that is shown elsewhere. instead has what is drawn in place of lines,
+// by their numbers.
+export function Receipt({ lines, label, still, instead }) {
+  return html`<div class="receipt" role=${still ? undefined : "group"} aria-label=${label}>${(lines ?? []).map((line, i) => instead?.[i] ?? html`<${ReceiptLine} line=${line} />`)}</div>`;
 }

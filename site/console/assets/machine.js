@@ -135,13 +135,31 @@ function Scenarios({ list, face }) {
   </section>`;
 }
 
+// Signed paper is signed for whoever signs it here: no machine can see that.
+const signed = signal(new Set());
+
+function Sign({ roll, line }) {
+  const done = signed.value.has(roll);
+  return html`<button type="button" class="receipt-sign" disabled=${done} aria-label=${done ? "Signed" : "Sign the merchant copy"} onClick=${() => { signed.value = new Set([...signed.value, roll]); }}>${line.value}
+    ${done ? html`<svg viewBox="0 0 120 36" preserveAspectRatio="none" aria-hidden="true"><path d="M4 27c6-14 12-22 15-20s-7 20-4 21 12-16 15-15-4 13 0 13 7-12 10-12-3 12 1 12 8-20 11-20-6 20-2 20 12-11 15-11-4 9 0 9 9-8 13-8 22-4 33-9" /></svg>` : html`<em aria-hidden="true">sign here</em>`}</button>`;
+}
+
+const signature = (line) => line.type === "TEXT" && /^X_{8,}$/.test(line.value.trim());
+
+function Slip({ roll }) {
+  const at = roll.copy === "merchant" ? roll.lines.findIndex(signature) : -1;
+  const label = copies[roll.copy] ?? roll.copy;
+  return html`<figure><figcaption>${label}${roll.torn && html` <${Badge} kind="warn">cut short<//>`}</figcaption>
+    <${Receipt} lines=${roll.lines} label=${label} instead=${at < 0 ? undefined : { [at]: html`<${Sign} roll=${roll.id} line=${roll.lines[at]} />` }} /></figure>`;
+}
+
 function Paper({ face }) {
   const rolls = face.rolls.slice(0, -1).reverse(), last = face.rolls.at(-1);
   return html`<section class="stack" aria-labelledby="paper">
     <div class="toolbar"><h2 id="paper" class="grow">Paper</h2>
       <${Button} id="tear-off" disabled=${face.rolls.length === 0} onClick=${() => tried("tearOff", what)}>Tear off<//></div>
     ${!last && html`<p class="quiet">What the machine prints comes out at its top, and lies here until it is torn off.</p>`}
-    <div class="machine-pile">${(last ? [last, ...rolls] : []).map((r) => html`<figure key=${r.id}><figcaption>${copies[r.copy] ?? r.copy}${r.torn && html` <${Badge} kind="warn">cut short<//>`}</figcaption><${Receipt} lines=${r.lines} label=${copies[r.copy] ?? r.copy} /></figure>`)}</div>
+    <div class="machine-pile">${(last ? [last, ...rolls] : []).map((r) => html`<${Slip} key=${r.id} roll=${r} />`)}</div>
   </section>`;
 }
 

@@ -117,7 +117,7 @@ function Table({ t }) {
       ${locked ? html`<${Badge} kind="warn">locked by ${t.lock.tid}${t.lock.waiterId && `, waiter ${t.lock.waiterId}`}<//>` : due(t) > 0 ? html`<${Badge}>open<//>` : html`<${Badge} kind="good">paid<//>`}</div>
     <table class="dense"><caption class="vh">Items of ${t.id}</caption><tbody>
       ${t.items.map(([what, n], i) => html`<tr key=${i}><td>${what}</td><td class="num">${money(n, cur)}</td>
-        <td class="num"><${Button} kind="quiet small" disabled=${locked} aria-label=${"Take away " + what} onClick=${() => change(t.id, (t) => ({ items: t.items.filter((_, j) => j !== i) }))}>×<//></td></tr>`)}
+        <td class="num"><${Button} kind="quiet small" disabled=${locked || due(t) < n} aria-label=${"Take away " + what} onClick=${() => change(t.id, (t) => ({ items: t.items.filter((_, j) => j !== i) }))}>×<//></td></tr>`)}
       ${t.bookings.map((b) => html`<tr key=${b.paymentId} class="till-booking"><td>${b.cardSchemeName} <span class="quiet mono" title=${b.paymentId}>${b.paymentId.slice(0, 8)}</span>${b.amountGratuity > 0 && html` <span class="quiet">tip ${money(b.amountGratuity, cur)}</span>`}</td><td class="num good-text">−${money(b.amountPaid, cur)}</td><td></td></tr>`)}
       <tr><th scope="row">To pay</th><td class="num"><b data-due=${due(t)}>${money(due(t), cur)}</b></td><td></td></tr>
     </tbody></table>
