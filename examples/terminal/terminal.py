@@ -58,7 +58,7 @@ class Machine:
         if self.restarted:
             self.memory = json.load(open(self.path))
         else:  # ids: what became of each that it ever heard of, for ever; owed: what was told and not acknowledged
-            self.memory = {"began": False, "ids": {}, "current": None, "ends": {}, "owed": [], "last": None, "number": 0}
+            self.memory = {"name": secrets.token_hex(16), "began": False, "ids": {}, "current": None, "ends": {}, "owed": [], "last": None, "number": 0}
             self.remember()
         if self.memory["current"]:
             self.wake()
@@ -243,7 +243,8 @@ class Machine:
 
     async def serve(self, socket):
         hello = {"jsonrpc": "2.0", "id": 1, "method": "hello", "params": {
-            "tid": self.tid, "linkVersion": 1, "model": "Example", "software": "9053", "restarted": self.restarted,
+            "tid": self.tid, "linkVersion": 1, "model": "Example", "software": "9053",
+            "memory": self.memory["name"], "restarted": self.restarted,
             "capabilities": {"currency": "GBP", "types": ["SALE", "REFUND"], "duplicate": True, "cancel": True}}}
         await socket.send(json.dumps(hello))
         welcome = json.loads(await asyncio.wait_for(socket.recv(), 10))
