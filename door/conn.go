@@ -21,6 +21,7 @@ type conn struct {
 	site, key string // public names, for the log
 	remote    string
 	tapped    TapLine // nil for none
+	place     int     // among those inside; the door's
 
 	// The session is there once opened is true: pings begin before.
 	session session
@@ -80,8 +81,8 @@ func (c *conn) lend(serve func(*ws.Conn)) {
 	c.report("terminal", silenced(c.ws.Err()))
 }
 
-// receive hands one message to the session.
-func (c *conn) receive(message []byte) {
+// Receive hands one message to the session.
+func (c *conn) Receive(message []byte) {
 	defer c.rescue(nil)
 	c.session.Receive(message)
 	// A till that asks without reading the answers waits here, and after a
@@ -89,8 +90,8 @@ func (c *conn) receive(message []byte) {
 	_ = c.ws.Room(context.Background())
 }
 
-// ended sees the connection out: nothing more will be received.
-func (c *conn) ended(err error) {
+// Ended sees the connection out: nothing more will be received.
+func (c *conn) Ended(err error) {
 	defer c.door.leave(c)
 	why := silenced(err)
 	if c.opened.Load() {

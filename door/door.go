@@ -112,7 +112,7 @@ type Door struct {
 	closed  bool
 	keepers map[time.Duration]*ws.Keeper // by interval; sites may have their own
 	entered int                          // connections let in, those still in their handshake included
-	inside  map[*conn]struct{}           // open ones
+	inside  []*conn                      // open ones
 	wg      sync.WaitGroup               // one for each that has entered
 }
 
@@ -148,7 +148,6 @@ func New(cfg Config) *Door {
 	d := &Door{
 		cfg:     cfg,
 		log:     cfg.Log,
-		inside:  map[*conn]struct{}{},
 		keepers: map[time.Duration]*ws.Keeper{},
 	}
 	d.admit = func(k gateway.Knock) (admission, error) {
@@ -234,7 +233,7 @@ func (d *Door) shut() {
 func (d *Door) Close() {
 	d.shut()
 	d.mu.Lock()
-	for c := range d.inside {
+	for _, c := range d.inside {
 		c.ws.StartClose(ws.GoingAway, goodbye)
 	}
 	d.mu.Unlock()

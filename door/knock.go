@@ -85,10 +85,10 @@ func (d *Door) knock(w http.ResponseWriter, r *http.Request, face string) {
 		return
 	}
 	if err := c.open(granted); err != nil {
-		go c.ended(err)
+		go c.Ended(err)
 		return
 	}
-	c.ws.Serve(c.receive, c.ended)
+	c.ws.Serve(c)
 }
 
 // keeper returns the one that pings at that interval.
@@ -159,7 +159,8 @@ func (d *Door) enter() *gateway.Refusal {
 func (d *Door) moveIn(c *conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.inside[c] = struct{}{}
+	c.place = len(d.inside)
+	d.inside = append(d.inside, c)
 	if d.closed { // it was in its handshake when the others were closed
 		c.ws.StartClose(ws.GoingAway, goodbye)
 	}
@@ -170,6 +171,11 @@ func (d *Door) leave(c *conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.entered--
-	delete(d.inside, c)
+	if c.place < len(d.inside) && d.inside[c.place] == c { // else it never moved in
+		last := len(d.inside) - 1
+		d.inside[c.place], d.inside[last].place = d.inside[last], c.place
+		d.inside[last] = nil
+		d.inside = d.inside[:last]
+	}
 	d.wg.Done()
 }

@@ -31,6 +31,7 @@ type Session struct {
 	line    *line   // on /pat; nil on /pac
 	stream  *stream // that this is a connection of; nil without the extension resume
 
+	place      int32 // among the site's sessions; the site's
 	mu         sync.Mutex
 	gone       bool
 	silent     bool         // a newer connection took over: nothing more is sent

@@ -22,11 +22,11 @@ type site struct {
 	mu       sync.RWMutex
 	actors   map[string]*actor // by foldTID
 	order    []*actor
-	sessions map[*Session]struct{}
+	sessions []*Session
 }
 
 func newSite(g *Gateway, s *settings) *site {
-	n := &site{board: newSwitchboard(g), actors: map[string]*actor{}, sessions: map[*Session]struct{}{}}
+	n := &site{board: newSwitchboard(g), actors: map[string]*actor{}}
 	n.settings.Store(s)
 	return n
 }
@@ -67,14 +67,20 @@ func (s *site) join(sess *Session, most int) bool {
 	if len(s.sessions) >= most {
 		return false
 	}
-	s.sessions[sess] = struct{}{}
+	sess.place = int32(len(s.sessions))
+	s.sessions = append(s.sessions, sess)
 	return true
 }
 
 func (s *site) leave(sess *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.sessions, sess)
+	if int(sess.place) < len(s.sessions) && s.sessions[sess.place] == sess { // else it has left already
+		last := len(s.sessions) - 1
+		s.sessions[sess.place], s.sessions[last].place = s.sessions[last], sess.place
+		s.sessions[last] = nil
+		s.sessions = s.sessions[:last]
+	}
 }
 
 func (s *site) full(most int) bool {
@@ -88,7 +94,7 @@ func (s *site) sessionsOf(key func(id string) bool) []*Session {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var out []*Session
-	for sess := range s.sessions {
+	for _, sess := range s.sessions {
 		if key == nil || key(sess.key) {
 			out = append(out, sess)
 		}

@@ -278,7 +278,7 @@ func idleServer(kind string) error {
 		k := NewKeeper(30*time.Second, 2)
 		h = func(w http.ResponseWriter, r *http.Request) {
 			if c, err := Upgrade(w, r, Options{Keeper: k}); err == nil {
-				c.Serve(func(msg []byte) { useStack(); _ = c.Send(msg) }, func(error) {})
+				c.Serve(served{func(msg []byte) { useStack(); _ = c.Send(msg) }, func(error) {}})
 			}
 		}
 	case "ours-read":

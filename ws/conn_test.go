@@ -633,6 +633,15 @@ func TestLastSeen(t *testing.T) {
 	})
 }
 
+// A served is a Handler made of functions.
+type served struct {
+	receive func([]byte)
+	ended   func(error)
+}
+
+func (s served) Receive(msg []byte) { s.receive(msg) }
+func (s served) Ended(err error)    { s.ended(err) }
+
 // Serve hands over every message in order and ends once, also across the
 // change of goroutine that a pong brings.
 func TestServe(t *testing.T) {
@@ -640,12 +649,12 @@ func TestServe(t *testing.T) {
 		server, client := pair(Options{}, Options{})
 		var got []string
 		end := make(chan error, 1)
-		server.Serve(func(msg []byte) {
+		server.Serve(served{func(msg []byte) {
 			got = append(got, string(msg))
 			if err := server.Ping(nil); err != nil {
 				t.Error(err)
 			}
-		}, func(err error) { end <- err })
+		}, func(err error) { end <- err }})
 		go func() { _, _ = client.Read() }() // answers the pings
 		var want []string
 		for i := range 50 {

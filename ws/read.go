@@ -88,28 +88,32 @@ func (c *Conn) release() {
 // errFresh is not an error: the goroutine that serves should be a fresh one.
 var errFresh = errors.New("")
 
-// Serve reads on goroutines of its own, and returns at once. handle gets each
-// message in turn; the next one is read when it returns. ended is called last,
-// with the reason for the end.
+// A Handler has what a connection that is served brings.
+type Handler interface {
+	// Receive gets each message in turn; the next one is read when it returns.
+	Receive(msg []byte)
+	// Ended is called last, with the reason for the end.
+	Ended(err error)
+}
+
+// Serve reads on goroutines of its own, and returns at once.
 //
 // It is the way for a server with many connections. What a handler does makes
 // the stack of its goroutine grow, and a stack does not shrink again while the
 // goroutine waits: so when a connection has been idle long enough to answer a
 // ping, a fresh goroutine takes over the wait. Nothing else may call Read.
-func (c *Conn) Serve(handle func(msg []byte), ended func(error)) {
-	go c.serve(handle, ended)
-}
+func (c *Conn) Serve(h Handler) { go c.serve(h) }
 
-func (c *Conn) serve(handle func([]byte), ended func(error)) {
+func (c *Conn) serve(h Handler) {
 	for worn := false; ; worn = true {
 		switch msg, err := c.read(worn); err {
 		case nil:
-			handle(msg)
+			h.Receive(msg)
 		case errFresh:
-			go c.serve(handle, ended)
+			go c.serve(h)
 			return
 		default:
-			ended(err)
+			h.Ended(err)
 			return
 		}
 	}
