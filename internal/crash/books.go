@@ -32,6 +32,7 @@ type books struct {
 	keys    map[string]txn.RequestID // the transaction of each request key
 	twice   []string                 // request keys of more than one
 	tickets []ticket
+	told    []correction // what tills heard unasked
 	booked  []booking
 	stuck   []string // terminals and tables that are not free in the end
 }

@@ -22,6 +22,7 @@ func TestTillAfterKill(t *testing.T) {
 		{Key: "k2", Wish: &w},
 		{Key: "k2", Told: &try{Word: unknown, Asked: true}},
 		{Key: "k3", Wish: &wish{TID: "A", Type: "REFUND", Amount: 9}},
+		{Corrected: &correction{TID: "B", RequestID: "r", TransactionID: "5", Result: "SUCCESSFUL"}},
 	}
 	var sizes []int64
 	for _, l := range all {
@@ -75,7 +76,7 @@ func TestTillAfterKill(t *testing.T) {
 	if err := os.WriteFile(path, whole, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tickets, err := readTickets(dir)
+	tickets, told, err := readTickets(dir)
 	want := []ticket{
 		{Till: "one", TID: "A", Type: "SALE", Amount: 7, Keys: []string{"k1", "k2"}, Tries: []try{
 			{Key: "k1", Word: notTaken, Result: "DECLINED", TransactionID: "1"}, {Key: "k2", Word: unknown, Asked: true},
@@ -85,6 +86,9 @@ func TestTillAfterKill(t *testing.T) {
 	if diff := cmp.Diff(want, tickets); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
+	if diff := cmp.Diff([]correction{*all[5].Corrected}, told); diff != "" {
+		t.Error(diff)
+	}
 	after := keyedTill{}
 	after.remember(all)
 	if diff := cmp.Diff([]pending{{wish: w, key: "k2", doubted: true}, {wish: *all[4].Wish, key: "k3"}}, after.open, cmp.AllowUnexported(pending{}, wish{})); diff != "" || after.amount != 9 {
@@ -93,7 +97,7 @@ func TestTillAfterKill(t *testing.T) {
 	if err := os.WriteFile(path, []byte("nonsense\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readTickets(dir); err == nil {
+	if _, _, err := readTickets(dir); err == nil {
 		t.Error("a diary that cannot be read was read")
 	}
 }

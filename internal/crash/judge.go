@@ -9,15 +9,16 @@ import (
 
 // A verdict is what the referee found.
 type verdict struct {
-	Charges    int // of cards that were charged or paid back, reversed ones included
-	AtTables   int // of them
-	Outcomes   int // that the journal knows
-	Late       int // of them, told as TIMED_OUT before
-	Unresolved int // nobody can tell, and the journal says so
-	Lost       int // money moved and somebody who must know does not, or the other way round
-	Doubled    int // money moved, or is written, twice for one wish
-	Stuck      int // terminals, tables and records that wait for something that never comes
-	Findings   []string
+	Charges     int // of cards that were charged or paid back, reversed ones included
+	AtTables    int // of them
+	Outcomes    int // that the journal knows
+	Late        int // of them, told as TIMED_OUT before
+	Corrections int // that tills heard of, each as often as one did
+	Unresolved  int // nobody can tell, and the journal says so
+	Lost        int // money moved and somebody who must know does not, or the other way round
+	Doubled     int // money moved, or is written, twice for one wish
+	Stuck       int // terminals, tables and records that wait for something that never comes
+	Findings    []string
 }
 
 // whole reports whether nothing was found.
@@ -29,6 +30,7 @@ func (v *verdict) add(w verdict) {
 	v.AtTables += w.AtTables
 	v.Outcomes += w.Outcomes
 	v.Late += w.Late
+	v.Corrections += w.Corrections
 	v.Unresolved += w.Unresolved
 	v.Lost += w.Lost
 	v.Doubled += w.Doubled
@@ -187,6 +189,7 @@ func (v *verdict) ofTickets(b books) {
 			timedOut[wanted{string(t.TID), int64(t.Request.Amount)}] = true
 		}
 	}
+	v.ofCorrections(b, txns)
 	for _, k := range b.tickets {
 		w := wanted{k.TID, k.Amount}
 		if standing[w] > 1 {
@@ -250,6 +253,22 @@ func (v *verdict) ofKeys(b books, k ticket, txns map[txn.RequestID]txn.Transacti
 		}
 		if last == unknown && !tellsNothing(k.TID) {
 			v.stuck("the till of ticket %+v does not know what became of %s", k, key)
+		}
+	}
+}
+
+// ofCorrections holds what tills were told unasked against the journal.
+func (v *verdict) ofCorrections(b books, txns map[txn.RequestID]txn.Transaction) {
+	for _, c := range b.told {
+		v.Corrections++
+		t, ok := txns[txn.RequestID(c.RequestID)]
+		truth := t.Truth()
+		is := txn.Unsuccessful // it never ran
+		if truth != nil {
+			is = truth.Result
+		}
+		if !ok || t.Told != txn.ToldTimedOut || string(t.TID) != c.TID || idOf(truth) != c.TransactionID || string(is) != c.Result || truth == nil && t.NotRun == "" {
+			v.lost("a till was told %+v, and the journal says %+v, told %q, not run %q", c, truth, t.Told, t.NotRun)
 		}
 	}
 }

@@ -67,6 +67,11 @@ func goodBooks() books {
 			{Till: "k", TID: mute, Amount: 2006, Keys: []string{"k12"}, Tries: []try{{Key: "k12", Word: unknown, Asked: true}}},
 			{Till: "a", TID: "A", Amount: 1006, Tries: []try{{Word: notRun, TransactionID: "5", Asked: true}}},
 		},
+		told: []correction{
+			{TID: "K", RequestID: "r9", TransactionID: "9", Result: "SUCCESSFUL"},
+			{TID: "K", RequestID: "r10", Result: "UNSUCCESSFUL"},
+			{TID: "A", RequestID: "r5", TransactionID: "5", Result: "SUCCESSFUL"},
+		},
 		booked: []booking{{Payment: "p1", TID: "T", Amount: 500, Times: 1}},
 	}
 }
@@ -126,10 +131,13 @@ func TestReferee(t *testing.T) {
 			b.tickets[7].Tries = []try{{Key: "k9", Word: refused}}
 		}, verdict{Lost: 2}, "was told that k9 did not run"},
 		{"a key told TIMED_OUT without a record", func(b *books) {
-			b.txns[7].Told = txn.ToldResult
+			b.txns[7].Told, b.told = txn.ToldResult, nil
 		}, verdict{Lost: 1}, "no record says so"},
 		{"a key of which the till never learns", func(b *books) { b.tickets[7].Tries = b.tickets[7].Tries[:1] }, verdict{Lost: 1, Stuck: 1}, "does not know what became of k9"},
 		{"a key of which the till was told nothing", func(b *books) { b.tickets[9].Tries = nil }, verdict{Stuck: 1}, "does not know what became of k11"},
+		{"a correction that is not true", func(b *books) { b.told[0].Result = "DECLINED" }, verdict{Lost: 1}, "a till was told {TID:K"},
+		{"a correction of what was never told", func(b *books) { b.told[0].RequestID, b.told[0].TransactionID = "r7", "7" }, verdict{Lost: 1}, "a till was told {TID:K"},
+		{"a correction of what nobody asked for", func(b *books) { b.told[0].RequestID = "r99" }, verdict{Lost: 1}, "a till was told {TID:K"},
 		{"two words on one request", func(b *books) { b.txns[1].Conflict = b.txns[0].Outcome }, verdict{Lost: 1}, "two words"},
 		{"an orphan", func(b *books) { b.orphans = []journal.Stream{"o"} }, verdict{Lost: 1}, "orphan o"},
 		{"a journal that is not whole", func(b *books) { b.faults = []string{"entry 6 is missing"} }, verdict{Lost: 1}, "entry 6"},

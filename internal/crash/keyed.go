@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -67,7 +68,10 @@ func keepTill(ctx context.Context, c keyedConfig, in io.Reader, out io.Writer) (
 		if err := t.serve(); err != nil {
 			return err
 		}
-		if t.rng.IntN(4) == 0 {
+		switch t.rng.IntN(20) {
+		case 0:
+			t.report()
+		case 1, 2, 3, 4:
 			t.hangUp()
 		}
 		t.pause(time.Duration(t.rng.IntN(20)) * time.Millisecond)
@@ -84,7 +88,10 @@ func keepTill(ctx context.Context, c keyedConfig, in io.Reader, out io.Writer) (
 // remember takes up what is written down.
 func (t *keyedTill) remember(lines []line) {
 	for _, l := range lines {
-		if l.Wish != nil {
+		switch {
+		case l.Corrected != nil:
+			continue
+		case l.Wish != nil:
 			t.open = append(t.open, pending{wish: *l.Wish, key: l.Key})
 			t.amount = max(t.amount, l.Wish.Amount)
 			continue
@@ -118,7 +125,15 @@ func (t *keyedTill) hangUp() {
 }
 
 func (t *keyedTill) options() epos.Options {
-	return epos.Options{URL: t.url, Handler: epos.Handler{Signature: cashier}}
+	return epos.Options{URL: t.url, Handler: epos.Handler{Signature: cashier, Corrected: t.corrected}}
+}
+
+// corrected writes down what nobody asked for.
+func (t *keyedTill) corrected(c epos.Correction) {
+	said := correction{TID: string(c.TID), RequestID: c.RequestID, TransactionID: c.TransactionID, Result: string(c.Payment.Result)}
+	if err := t.notes.write(line{Corrected: &said}); err != nil && !errors.Is(err, os.ErrClosed) { // its day is over
+		panic(err) // a till that cannot write stops, and the run says so
+	}
 }
 
 // line returns a connection that was alive a moment ago, or nil for now.
@@ -244,6 +259,16 @@ func (t *keyedTill) transact(c *epos.Client, a pending) (epos.Payment, error) {
 		return c.Refund(ctx, epos.Refund{TID: epos.TID(a.TID), Amount: amount}, epos.WithKey(a.key))
 	}
 	return c.Sale(ctx, epos.Sale{TID: epos.TID(a.TID), Amount: amount}, epos.WithKey(a.key))
+}
+
+// report asks for one. What is in it, or that it failed, is of no consequence
+// here.
+func (t *keyedTill) report() {
+	if c := t.line(); c != nil {
+		ctx, cancel := context.WithTimeout(t.ctx, 5*time.Second)
+		defer cancel()
+		c.ReportXBalance(ctx, epos.TID(t.tids[0]), epos.WithKey(epos.NewKey())) //nolint:errcheck // see above
+	}
 }
 
 // settle asks once about each request whose end is not known, and keeps those

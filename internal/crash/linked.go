@@ -64,11 +64,11 @@ func planMachines(kills int, rng *rand.Rand) [][]machineBlow {
 		r := i % len(remotes)
 		b := machineBlow{
 			ours: remotes[r].waits || rng.IntN(2) == 0, speed: speeds[rng.IntN(len(speeds))],
-			wait: 50*time.Millisecond + time.Duration(rng.IntN(4000))*time.Millisecond, away: time.Duration(rng.IntN(400)) * time.Millisecond,
+			wait: 50*time.Millisecond + time.Duration(rng.IntN(6000))*time.Millisecond, away: time.Duration(rng.IntN(400)) * time.Millisecond,
 		}
-		if all := machinePoints(remotes[r].waits); rng.IntN(2) == 0 {
-			b.point, b.nth, b.ours = all[rng.IntN(len(all))], 1+rng.IntN(3), true
-			b.wait += time.Second // it may never come there
+		if all := machinePoints(remotes[r].waits); rng.IntN(3) > 0 {
+			b.point, b.nth, b.ours = all[rng.IntN(len(all))], 1+rng.IntN(2), true
+			b.wait += 3 * time.Second // it may never come there
 		}
 		if i%freezeEvery == freezeAt/2 {
 			b.point, b.wait, b.freeze = "", 200*time.Millisecond+time.Duration(rng.IntN(800))*time.Millisecond, shortFreeze

@@ -183,7 +183,7 @@ func tell(ctx context.Context, c config) error {
 		done.cuts.gateways, done.cuts.terminals, done.cuts.loss.Writes, done.cuts.loss.Names)
 	fmt.Fprintf(c.out, "crash: %d kills of tills in processes of their own\n", done.crewKills)
 	fmt.Fprintf(c.out, "crash: network: %s\n", done.weather)
-	fmt.Fprintf(c.out, "crash: %d charges were made at tables, %d outcomes came after TIMED_OUT was told, %d requests nobody can tell about\n", v.AtTables, v.Late, v.Unresolved)
+	fmt.Fprintf(c.out, "crash: %d charges were made at tables, %d outcomes came after TIMED_OUT was told, which tills heard %d times, %d requests nobody can tell about\n", v.AtTables, v.Late, v.Corrections, v.Unresolved)
 	t, err := tear(ctx, filepath.Join(c.dir, killedFolder), filepath.Join(c.dir, "torn"), rand.New(rand.NewPCG(c.seed, 6)), min(10+c.kills/10, 40))
 	if err != nil {
 		return fmt.Errorf("cut journals: %w", err)

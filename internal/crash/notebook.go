@@ -12,6 +12,16 @@ type line struct {
 	Key  string `json:"key"`
 	Wish *wish  `json:"wish,omitempty"` // that is about to be asked for under the key
 	Told *try   `json:"told,omitempty"` // what the till believes from now on about the key
+
+	Corrected *correction `json:"corrected,omitempty"` // what it was told unasked, of whichever till
+}
+
+// A correction is the truth about a request that ended as TIMED_OUT.
+type correction struct {
+	TID           string `json:"tid"`
+	RequestID     string `json:"requestId"`
+	TransactionID string `json:"transactionId,omitempty"`
+	Result        string `json:"result"`
 }
 
 // A wish is a sale or refund that a till wants done once. Its amount is like no
@@ -26,17 +36,16 @@ type wish struct {
 const tillSuffix = ".till"
 
 // readTickets reads the tills' diaries in a folder as tickets: one a wish, with all
-// that its till was told, in order.
-func readTickets(dir string) ([]ticket, error) {
+// that its till was told, in order; and as the corrections that any till heard.
+func readTickets(dir string) (all []ticket, corrections []correction, err error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*"+tillSuffix))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []ticket
 	for _, file := range files {
 		lines, _, err := readDiary[line](file)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		byKey, byWish := map[string]int{}, map[wish]int{}
 		for _, l := range lines {
@@ -52,10 +61,12 @@ func readTickets(dir string) ([]ticket, error) {
 				}
 				byKey[l.Key] = at
 				all[at].Keys = append(all[at].Keys, l.Key)
+			case l.Corrected != nil:
+				corrections = append(corrections, *l.Corrected)
 			case l.Told != nil:
 				at, ok := byKey[l.Key]
 				if !ok {
-					return nil, fmt.Errorf("%s: %s was never asked for", file, l.Key)
+					return nil, nil, fmt.Errorf("%s: %s was never asked for", file, l.Key)
 				}
 				said := *l.Told
 				said.Key = l.Key
@@ -63,5 +74,5 @@ func readTickets(dir string) ([]ticket, error) {
 			}
 		}
 	}
-	return all, nil
+	return all, corrections, nil
 }

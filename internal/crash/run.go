@@ -441,11 +441,11 @@ func (s *shop) shut(ctx context.Context, seed uint64) (books, error) {
 	}
 	b.tickets = s.crowd.written()
 	if s.crew != nil {
-		more, err := readTickets(s.crew.dir)
+		more, told, err := readTickets(s.crew.dir)
 		if err != nil {
 			return b, err
 		}
-		b.tickets = append(b.tickets, more...)
+		b.tickets, b.told = append(b.tickets, more...), told
 	}
 	var held []string
 	b.booked, held, err = readRestaurant(s.tables)
