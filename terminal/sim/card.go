@@ -94,7 +94,7 @@ const (
 
 // makeTestCard makes the card that somebody holds in his hand.
 func makeTestCard(seed uint64, t spec.TestCard) card {
-	_, i := productOf(t.Product)
+	i := productOf(t.Product)
 	serial := slices.IndexFunc(TestCards(), func(c spec.TestCard) bool { return c.Name == t.Name })
 	c := makeCard(seed, cardID{Product: i, Serial: firstTest + uint64(serial)})
 	if t.Expires != "" {
@@ -104,13 +104,9 @@ func makeTestCard(seed uint64, t spec.TestCard) card {
 	return c
 }
 
-// productOf finds a product by its label, and its place; none is -1.
-func productOf(label string) (product, int) {
-	i := slices.IndexFunc(products(), func(p product) bool { return p.label == label })
-	if i < 0 {
-		return product{}, i
-	}
-	return products()[i], i
+// productOf finds the place of a product by its label; -1 for none.
+func productOf(label string) int {
+	return slices.IndexFunc(products(), func(p product) bool { return p.label == label })
 }
 
 // keyedCard is a card of which only the number is known. It is named by no more

@@ -31,11 +31,12 @@ func TestTestCardsFit(t *testing.T) {
 	}
 	pans := map[string]string{}
 	for _, c := range TestCards() {
-		p, i := productOf(c.Product)
+		i := productOf(c.Product)
 		if i < 0 {
 			t.Errorf("%s: no product %q", c.Name, c.Product)
 			continue
 		}
+		p := products()[i]
 		entry := map[string]txn.PaymentMethod{"tap": txn.MethodContactless, "swipe": txn.MethodSwiped, "insert": txn.MethodChip}
 		for _, w := range c.Ways {
 			if !p.reads(entry[w]) {
@@ -372,6 +373,32 @@ func TestFaceOfAPlayingMachine(t *testing.T) {
 			t.Errorf("printed %v", got)
 		}
 	})
+}
+
+// A machine that cannot write its memory says so to who stands in front of it.
+func TestFaceOfABrokenMachine(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "park")
+	p := open(t, Options{Dir: dir})
+	d := connect(t, p, "VCMDEMOSIP0")
+	d.m.Touch(true)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(ctx, terminal.Request{ID: "r", Txn: sale(1)}); err == nil {
+		t.Fatal("a request was taken without a memory")
+	}
+	if f := d.m.Face(); !f.Broken || f.Link || f.Screen.Title != "OUT OF ORDER" || d.m.Press(KeyMenu) == nil {
+		t.Errorf("%+v", f)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.m.PowerCycle(); err != nil {
+		t.Fatal(err)
+	}
+	if f := d.m.Face(); f.Broken || !f.Link || f.Screen.Title != "READY" {
+		t.Errorf("%+v", f)
+	}
 }
 
 func TestWatch(t *testing.T) {

@@ -30,8 +30,6 @@ func Keys() []Key {
 	}
 }
 
-func (k Key) digit() bool { return len(k) == 1 && '0' <= k[0] && k[0] <= '9' }
-
 // digitKeys are the ten digits, which say themselves what they do.
 func digitKeys() []KeyUse {
 	out := make([]KeyUse, 10)

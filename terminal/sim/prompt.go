@@ -2,7 +2,6 @@ package sim
 
 import (
 	"errors"
-	"slices"
 	"time"
 )
 
@@ -119,22 +118,18 @@ func (w *round) asks(p *prompt, limit time.Duration) error {
 // A keypad collects digits for a prompt.
 type keypad struct {
 	prompt
-	most  int
 	typed []byte
 	red   bool // the red key was pressed
-	fkey  Key  // one of the keys beside the screen was
 }
 
-// newKeypad is a prompt for at least and at most so many digits. Other keys are
-// those beside the screen, which end it.
-func newKeypad(s Screen, least, most int, show func(typed []byte) string, other ...KeyUse) *keypad {
-	k := &keypad{most: most}
+// newKeypad is a prompt for at least and at most so many digits.
+func newKeypad(s Screen, least, most int, show func(typed []byte) string) *keypad {
+	k := &keypad{}
 	k.draw = func() Screen {
 		s := s
 		s.Entry = show(k.typed)
-		s.Keys = slices.Clone(other)
-		if len(k.typed) < k.most {
-			s.Keys = append(s.Keys, digitKeys()...)
+		if len(k.typed) < most {
+			s.Keys = digitKeys()
 		}
 		if len(k.typed) > 0 {
 			s.Keys = append(s.Keys, KeyUse{KeyClear, "Clear"})
@@ -155,11 +150,8 @@ func newKeypad(s Screen, least, most int, show func(typed []byte) string, other 
 		case key == KeyClear:
 			clear(k.typed)
 			k.typed = k.typed[:0]
-		case key.digit():
-			k.typed = append(k.typed, key[0])
 		default:
-			k.fkey = key
-			k.end()
+			k.typed = append(k.typed, key[0])
 		}
 	}
 	return k

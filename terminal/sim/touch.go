@@ -162,28 +162,22 @@ func (h *byHand) present() (card, error) {
 			if h.fails >= chipTries {
 				text, ways = "Please swipe card", []How{Swipe}
 			}
-		case next == InsertCard:
-			show, text, ways = next, says(next), []How{Insert, InsertWrongly}
 		default:
-			show, text = next, says(next)
+			show, text, ways = next, says(next), []How{Insert, InsertWrongly}
 		}
 	}
 }
 
-// held says what is shown for a card that the machine does not go on with; for
-// one that it does, nothing.
+// held says what is shown for a card that the machine does not go on with: its
+// chip cannot be read, or is to be. For one that it does go on with, nothing.
 func (h *byHand) held(got held) txn.Notification {
-	p, _ := productOf(got.card.Product)
 	switch got.how {
 	case Insert, InsertWrongly:
 		if got.how == InsertWrongly || got.card.ChipDamaged {
 			return CardError
 		}
 	case Swipe:
-		switch {
-		case !p.stripe:
-			return BadSwipe
-		case h.fails < chipTries: // it has a chip
+		if h.fails < chipTries { // it has a chip
 			return InsertCard
 		}
 	case Tap:
