@@ -268,6 +268,19 @@ func (a *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.MarshalWrite(w, answer)
 }
 
+// carryOut does what an order says. One that was begun is finished, whether its
+// asker waits or not.
+func (a *office) carryOut(ctx context.Context, o order) (result, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ctx = context.WithoutCancel(ctx)
+	done, err := o.carryOut(ctx, a.store, a.gw)
+	if err == nil {
+		err = a.after(ctx)
+	}
+	return done, err
+}
+
 func (a *office) take(r *http.Request) (int, any) {
 	if r.Method != http.MethodPost || r.URL.Path != orderPath {
 		return http.StatusNotFound, refusedOrder{"there is only POST " + orderPath}
@@ -277,14 +290,7 @@ func (a *office) take(r *http.Request) (int, any) {
 	if err := json.UnmarshalRead(body, &o, json.RejectUnknownMembers(true)); err != nil {
 		return http.StatusBadRequest, refusedOrder{"this tillwire and the running one differ: " + err.Error()}
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	// An order that was begun is finished, whether its asker waits or not.
-	ctx := context.WithoutCancel(r.Context())
-	done, err := o.carryOut(ctx, a.store, a.gw)
-	if err == nil {
-		err = a.after(ctx)
-	}
+	done, err := a.carryOut(r.Context(), o)
 	switch {
 	case errors.Is(err, journal.ErrFull):
 		return http.StatusInsufficientStorage, refusedOrder{err.Error()}

@@ -49,6 +49,7 @@ type house struct {
 	hands   *controls // nil for none
 	console *console.Console
 	traffic *traffic.Hub
+	office  *office
 	admin   *http.Server
 	addr    string // host:port for tills
 	log     *slog.Logger
@@ -122,8 +123,8 @@ func openHouse(ctx context.Context, cfg houseConfig) (_ *house, err error) {
 	h.traffic = traffic.New(traffic.Options{Always: cfg.Controls})
 	dc.Tap = tap{h.traffic}
 	if h.console, err = console.New(console.Config{
-		Traffic: h.traffic,
-		House:   &consoleHouse{gw: h.gw, sims: h.sims}, Dev: cfg.Controls, Secure: cfg.TLS != nil || cfg.BehindProxy, Log: cfg.Log,
+		Traffic: h.traffic, Ledger: &consoleLedger{store: h.store, office: h.office},
+		House: &consoleHouse{gw: h.gw, sims: h.sims}, Dev: cfg.Controls, Secure: cfg.TLS != nil || cfg.BehindProxy, Log: cfg.Log,
 	}); err != nil {
 		return nil, err
 	}
@@ -197,13 +198,14 @@ func (h *house) openAdmin() error {
 	if err != nil {
 		return err
 	}
+	h.office = &office{store: h.store, gw: h.gw, after: func(ctx context.Context) error {
+		if err := h.gw.Reload(ctx); err != nil {
+			return err
+		}
+		return h.sims.arrange(ctx, h.gw, h.store)
+	}}
 	h.admin = &http.Server{
-		Handler: &office{store: h.store, gw: h.gw, after: func(ctx context.Context) error {
-			if err := h.gw.Reload(ctx); err != nil {
-				return err
-			}
-			return h.sims.arrange(ctx, h.gw, h.store)
-		}},
+		Handler:     h.office,
 		ReadTimeout: 10 * time.Second,
 		ErrorLog:    slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
 	}

@@ -28,7 +28,11 @@ function True({ e }) {
   return html`<${Badge} kind=${kind}>${e.true}<//>${e.note && html` <${Badge} kind=${e.note === "conflict" ? "bad" : "warn"}>${notes[e.note] ?? e.note}<//>`}`;
 }
 
-const Told = ({ told }) => told === "TIMED_OUT" || told === "timedOut" ? html`<${Badge} kind="unsure">${told}<//>` : told && told !== "-" ? told : html`<span class="quiet">nothing yet</span>`;
+const tells = { result: "the result", error: "an error", timedOut: "TIMED_OUT", "-": "" };
+const Told = ({ told }) => {
+  const text = tells[told] ?? told;
+  return text === "TIMED_OUT" ? html`<${Badge} kind="unsure">${text}<//>` : text || html`<span class="quiet">nothing yet</span>`;
+};
 
 // ---- the list ----
 
