@@ -290,9 +290,9 @@ func (c conversation) draw(label string) template.HTML {
 		case "screen", "event":
 			anchor, x := "middle", at[e.From]
 			if x > 70 {
-				anchor, x = "end", 99
+				anchor, x = "end", x-1.2
 			} else if x < 30 {
-				anchor, x = "start", 1
+				anchor, x = "start", x+1.2
 			}
 			fmt.Fprintf(&b, `<text class="%s %s" x="%.1f%%" y="%d">%s</text>`, e.Kind, anchor, x, y-2, escape(e.Text))
 		default:

@@ -3,6 +3,7 @@ package docs
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -223,8 +224,12 @@ func titleOf(k spec.Kind) string {
 	return "Error message"
 }
 
-// cutV0 takes the part about v0 off a message's text.
+var errorNumber = regexp.MustCompile(`\berrors? (-32\d{3})`)
+
+// cutV0 takes the part about v0 off a message's text, and makes links of the
+// errors that it names.
 func cutV0(about string) (rest, v0 string) {
+	about = errorNumber.ReplaceAllString(about, "error [$1](/docs/errors#$1)")
 	rest, v0, _ = strings.Cut(about, "### In v0")
 	return strings.TrimSpace(rest), strings.TrimSpace(v0)
 }
