@@ -13,7 +13,7 @@ import (
 
 type benchCmd struct {
 	Only  []string `placeholder:"NAME,…" help:"Measure these only: relay, sales, link, cpu, visits, memory, growth, recovery, demo."`
-	Quick bool     `help:"Fewer rounds and connections: a minute, and a wide spread."`
+	Quick bool     `help:"Fewer rounds, connections and sales: two minutes, and a wide spread."`
 	Dir   string   `type:"existingdir" placeholder:"DIR" help:"Make the journals in a folder under this one, on the disk to be measured; by default the system's folder for temporary files."`
 	Seed  uint64   `placeholder:"N" help:"Seed of amounts and of the simulated card; 0 takes a new one each time."`
 	JSON  bool     `name:"json" help:"Print one JSON object."`
@@ -27,11 +27,14 @@ func (benchCmd) Help() string {
 	return `It measures what the gateway costs, as ratios in one run on this machine: against
 the bare WebSocket library, and against a journal in memory. The two sides take
 turns; a figure is the median of the rounds, with the lowest and the highest. The
-whole takes some five minutes, uses loopback sockets only, and wants an otherwise
-idle machine. The exit code does not depend on the figures.
+whole uses loopback sockets only, wants an otherwise idle machine, and takes some
+twenty minutes: growth and recovery make a journal of a million sales, of some six
+gigabytes, in the folder and remove it. The exit code does not depend on the
+figures.
 
     tillwire bench
     tillwire bench --quick --only relay,memory
+    tillwire bench --only recovery,growth --dir /var/lib
     tillwire bench --dir . --json`
 }
 

@@ -56,7 +56,7 @@ type Effort struct {
 	Demos        int           // demonstrations
 }
 
-// Full is the effort for figures to keep; it takes some five minutes.
+// Full is the effort for figures to keep; it takes some twenty minutes.
 func Full() Effort {
 	return Effort{
 		Rounds: 7, Samples: 500, Window: time.Second, InFlight: []int{1, 16, 128},
