@@ -4,9 +4,10 @@
 // side.
 //
 // It never tries a transaction again unasked, and never decides that money was
-// not taken: only the till can know what it has already sold. A [Client] never
-// dials again by itself; [Tables], which starts no payments, does. This package
-// keeps its promises from one release to the next.
+// not taken: only the till can know what it has already sold. A [Client] dials
+// again by itself only with a Stream, and then delivers what was asked for once;
+// [Tables], which starts no payments, does so always. This package keeps its
+// promises from one release to the next.
 //
 // # Connecting
 //
@@ -93,6 +94,22 @@
 // itself ends every transaction after some minutes at most, and a lost line is
 // noticed within a minute and a half, so no deadline is needed.
 //
+// # A line that breaks
+//
+// Give the till a name of its own in Options.Stream, and where the gateway knows
+// the extension resume a lost line is no event: the Client dials again and goes on
+// where it was. A Sale that waits gets its answer there, notifications come once
+// and in order, and a question about a signature that was open is asked, or its
+// answer delivered. A request that never reached the gateway is sent again within
+// 30 s, and later ends as not sent. Where the gateway has lost its part, because it
+// was restarted or the line was down for a day, each call finds its transaction by
+// its key.
+//
+// A call ends as an [*OutcomeUnknownError] once the line was down for two minutes,
+// or with its ctx. A wish to cancel is not carried over: it could hit another
+// transaction. Done is closed when the gateway does not want the till back: its key
+// was revoked, or another till took its name.
+//
 // # Errors
 //
 // An [*Error] compares by its code:
@@ -106,10 +123,10 @@
 //
 // # Dialling again
 //
-// When Done is closed, [Client.Err] says why, as a [*ClosedError]. Wait a little
-// longer after each failed Dial, at most a minute or so. After close code 1008,
-// and after a RefusedError with a status from 400 to 428, something must be
-// corrected first.
+// When Done is closed, [Client.Err] says why, as a [*ClosedError]. Without a Stream
+// that is for the till to mend: wait a little longer after each failed Dial, at most
+// a minute or so. After close code 1008, and after a RefusedError with a status from
+// 400 to 428, something must be corrected first.
 //
 // # Pay-At-Table
 //

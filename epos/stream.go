@@ -10,9 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/tillwire/tillwire/jsonrpc"
 	"github.com/tillwire/tillwire/wire"
 	"github.com/tillwire/tillwire/ws"
@@ -99,15 +96,8 @@ func (s *stream) Read() ([]byte, error) {
 // fresh counts a message, and reports whether it is for the calls: neither one
 // that came before, nor one about the stream itself.
 func (s *stream) fresh(message []byte) bool {
-	var m struct {
-		Seq   int64          `json:"seq"`
-		ID    jsontext.Value `json:"id"`
-		Error struct {
-			Code int            `json:"code"`
-			Data jsontext.Value `json:"data"`
-		} `json:"error"`
-	}
-	if json.Unmarshal(message, &m) != nil || m.Seq == 0 {
+	m := wire.DecodeNumbered(message)
+	if m.Seq == 0 {
 		return true // for the peer to judge
 	}
 	s.mu.Lock()
@@ -117,23 +107,22 @@ func (s *stream) fresh(message []byte) bool {
 		return false
 	}
 	s.begun, s.last = true, m.Seq
-	about := wire.DecodeErrorData(m.Error.Data)
-	stray := m.ID == nil
+	own := m.Unasked
 	switch {
-	case stray && about.FirstKept > 0:
+	case m.FirstKept > 0:
 		missed = true
-	case stray && m.Error.Code == jsonrpc.InvalidRequest && about.Pointer == "/id":
+	case own && m.Code == jsonrpc.InvalidRequest && m.Pointer == "/id":
 		s.move() // an earlier run of this till has the id of one of our calls
-	case stray && m.Error.Code == int(ErrUnexpectedResponse) && s.again > 0:
+	case own && m.Code == int(ErrUnexpectedResponse) && s.again > 0:
 		s.again--
 	default:
-		stray = false
+		own = false
 	}
 	if missed {
 		s.gaps++
 		s.move()
 	}
-	return !stray
+	return !own
 }
 
 // move has the calls look what became of them. s.mu is held.

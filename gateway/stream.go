@@ -267,7 +267,7 @@ func (st *stream) takeUp(r resumption) bool {
 		st.next = st.last + 1
 		for _, k := range st.kept { // nothing else would put an open question before the cashier
 			if k.question != nil && st.home.asks(k.question) {
-				st.pass(numbered(k.message, k.seq))
+				st.pass(wire.Number(k.message, k.seq))
 			}
 		}
 		return !known
@@ -294,7 +294,7 @@ func (st *stream) takeUp(r resumption) bool {
 	if err != nil {
 		panic("gateway: an error of ours that cannot be written: " + err.Error())
 	}
-	st.pass(numbered(message, first-1)) // it stands where what is lost would
+	st.pass(wire.Number(message, first-1)) // it stands where what is lost would
 	return false
 }
 
@@ -321,15 +321,6 @@ func (st *stream) add(k keptMessage) {
 // first is the number of the first message that is kept, or of the one to come.
 // st.mu is held.
 func (st *stream) first() int64 { return st.last + 1 - int64(len(st.kept)) }
-
-// numbered is a message with its number.
-func numbered(message []byte, seq int64) []byte {
-	const member = `,"seq":`
-	out := make([]byte, 0, len(message)+len(member)+20)
-	out = append(out, message[:len(message)-1]...)
-	out = strconv.AppendInt(append(out, member...), seq, 10)
-	return append(out, '}')
-}
 
 // Send implements Conn for what the home of the stream sends.
 func (st *stream) Send(message []byte) error {
@@ -387,7 +378,7 @@ func (st *stream) pump() {
 			return
 		}
 		if k.question == nil || st.home.asks(k.question) {
-			st.pass(numbered(k.message, k.seq))
+			st.pass(wire.Number(k.message, k.seq))
 			burst += len(k.message)
 		}
 	}

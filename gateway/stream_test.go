@@ -1,18 +1,23 @@
 package gateway_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tillwire/tillwire/gateway"
+	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/journal/memory"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
@@ -553,6 +558,71 @@ func TestStatusAtAnotherTerminal(t *testing.T) {
 			if got := a.take(); len(got) != 1 || !strings.Contains(got[0], `"state":"`+want+`"`) {
 				s.t.Errorf("at %s: %q, want %s", where, got, want)
 			}
+		}
+	})
+}
+
+// FuzzResumption: what stands in the query is a stream or is refused, and what is
+// a stream has its messages numbered.
+func FuzzResumption(f *testing.F) {
+	for _, q := range []string{
+		"", "stream=x", "stream=x&since=0", "stream=x&since=12", "stream=&since=", "since=1", "stream=a&stream=b", "stream=%00", "stream=%ff",
+		"stream=x&since=999999999999", "stream=x&since=1000000000000", "stream=x&since=-1", "stream=x&since=+1", "stream=x&since=0x1", "stream=x&since=1_0",
+		"stream=" + strings.Repeat("%C3%A4", 64), "stream=" + strings.Repeat("%C3%A4", 65),
+	} {
+		f.Add(q)
+	}
+	store := memory.New()
+	ctx := context.Background()
+	if err := gateway.AddSite(ctx, store, journal.Site{ID: "demo"}); err != nil {
+		f.Fatal(err)
+	}
+	if _, _, err := gateway.AddKey(ctx, store, "demo", demoKey, "", nil); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		own, err := url.ParseQuery(query)
+		if err != nil {
+			return
+		}
+		g, err := gateway.New(ctx, gateway.Config{Store: store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.Close()
+		q := pacQuery(demoKey, "v1")
+		q.Set("extensions", "resume")
+		for _, name := range []string{"stream", "since"} {
+			if values, ok := own[name]; ok {
+				q[name] = values
+			}
+		}
+		name, since := q.Get("stream"), q.Get("since")
+		n := utf8.RuneCountInString(name)
+		good := len(q["stream"]) == 1 && n >= 1 && n <= 64 && utf8.ValidString(name) &&
+			!strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) &&
+			(len(q["since"]) == 0 || len(q["since"]) == 1 && regexp.MustCompile(`^0*[0-9]{1,12}$`).MatchString(since))
+		ticket, err := g.Admit(gateway.Knock{Face: "pac", Query: q})
+		var refused *gateway.Refusal
+		if errors.As(err, &refused) != !good || refused != nil && refused.Status != 400 && refused.Status != 422 {
+			t.Fatalf("%q: good is %t, and it was answered with %v", query, good, err)
+		}
+		if !good {
+			return
+		}
+		c := &till{name: "a", face: "pac", version: "v1", methods: map[int]string{}}
+		if c.sess, err = ticket.Open(c); err != nil {
+			t.Fatal(err)
+		}
+		c.sess.Receive([]byte(`{"jsonrpc":"2.0","id":1,"method":"connectedTerminals"}`))
+		got := c.take()
+		want := int64(1)
+		if len(q["since"]) == 1 {
+			had, _ := strconv.ParseInt(since, 10, 64)
+			want = had + 2
+		}
+		if last := got[len(got)-1]; !strings.HasSuffix(last, fmt.Sprintf(`,"seq":%d}`, want)) {
+			t.Errorf("%q: told %q, want number %d", query, got, want)
 		}
 	})
 }
