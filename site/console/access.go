@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,12 +24,7 @@ type viewer struct {
 
 // sees reports whether the viewer may see a site.
 func (v viewer) sees(site string) bool {
-	for _, s := range v.sites {
-		if s == site {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(v.sites, site)
 }
 
 // A session is a viewer who showed a key.
@@ -96,13 +92,25 @@ func (c *Console) viewer(r *http.Request) (viewer, bool) {
 	if err != nil {
 		return viewer{}, false
 	}
+	name := nameOf(cookie.Value)
+	if !c.lives(name) {
+		return viewer{}, false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s, ok := c.sessions[nameOf(cookie.Value)]
-	if !ok || time.Now().After(s.until) || !c.cfg.House.KeyWorks(s.key) {
+	s, ok := c.sessions[name]
+	if !ok {
 		return viewer{}, false
 	}
 	return s.viewer, true
+}
+
+// lives reports whether a session is there, in its time, and its key works.
+func (c *Console) lives(name string) bool {
+	c.mu.Lock()
+	s, ok := c.sessions[name]
+	c.mu.Unlock()
+	return ok && time.Now().Before(s.until) && c.cfg.House.KeyWorks(s.key)
 }
 
 // nameOf is under which name a session is kept. What lies in memory opens

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"net/http/httptest"
 	"slices"
 	"sync"
@@ -129,7 +130,7 @@ func (m *fakeMachine) Paper(in bool) error            { return m.did(word(in, "p
 func (m *fakeMachine) Cable(in bool) error { return m.did(word(in, "cable in", "cable out")) }
 func (m *fakeMachine) Power(on bool) error { return m.did(word(on, "on", "off")) }
 func (m *fakeMachine) Scenario(name string, times int) error {
-	return m.did("scenario " + name)
+	return m.did(fmt.Sprintf("scenario %s %d", name, times))
 }
 
 // serve has a console answer on a loopback port until the test is over.

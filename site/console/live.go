@@ -35,7 +35,7 @@ const (
 	maxDeeds   = 64  // that wait
 	maxPages   = 256 // sockets at once
 	helloTime  = 10 * time.Second
-	keyEvery   = 5 * time.Second // how often it is seen to that the key still works
+	keyEvery   = 5 * time.Second // how often it is seen to that the session still lives
 )
 
 // An ask is a message from a page. What else it has is for the topic or deed.
@@ -129,7 +129,7 @@ func (c *Console) leave(p *page) {
 }
 
 // guard closes the socket of a page that does not say hello, and of one whose
-// key was revoked.
+// session is over or whose key was revoked.
 func (p *page) guard() {
 	hello := time.NewTimer(helloTime)
 	defer hello.Stop()
@@ -147,8 +147,8 @@ func (p *page) guard() {
 				p.ws.StartClose(ws.Policy, "no hello")
 			}
 		case <-again.C:
-			if p.viewer.key != "" && !p.c.cfg.House.KeyWorks(p.viewer.key) {
-				p.ws.StartClose(ws.Policy, "the key was revoked")
+			if !p.c.cfg.Dev && !p.c.lives(p.viewer.id) {
+				p.ws.StartClose(ws.Policy, "the session is over")
 			}
 		}
 	}
