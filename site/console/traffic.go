@@ -328,11 +328,14 @@ func gistOf(m *traffic.Message) string {
 	members := map[string]jsontext.Value{}
 	_ = json.Unmarshal(top, &members, lenient...)
 	var words []string
+	amounts := false
 	for _, name := range told {
 		v, ok := members[name]
-		if !ok || len(words) == 3 {
+		amount := strings.HasPrefix(name, "amount")
+		if !ok || len(words) == 3 || amount && amounts { // the first amount is the one that matters
 			continue
 		}
+		amounts = amounts || amount
 		words = append(words, wordOf(name, v, members["currency"]))
 	}
 	if v, ok := members["tableIds"]; ok {
