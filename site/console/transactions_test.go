@@ -201,7 +201,7 @@ func TestFlood(t *testing.T) {
 	line := h.Opened(traffic.Connection{Number: 1, Site: "shop", Face: traffic.FacePAC, Version: "v1"})
 	p, _ := shopPage(t, Config{Traffic: h})
 	p.say(`{"watch":"traffic","as":1}`)
-	const told = 20_000
+	const told = 8000
 	type news struct {
 		Rows     []trafficRow  `json:"rows"`
 		Verdicts []verdictNews `json:"verdicts"`
