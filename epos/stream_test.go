@@ -364,8 +364,8 @@ func sellOnce(t *testing.T, tid epos.TID, accept bool, at int64, lose bool, want
 	return &account{notifications: a.notifications, errors: a.errors, questions: a.questions}, passed
 }
 
-// hold stops the machine's next sale at the PIN. It returns how to go on.
-func (s *shop) hold(tid epos.TID) (goOn func()) {
+// hold stops the next sale on VCMDEMOSIP0 at the PIN. It returns how to go on.
+func (s *shop) hold() (goOn func()) {
 	m, _ := s.park.Machine("VCMDEMOSIP0")
 	until := make(chan struct{})
 	m.Script(sim.Script{HoldAt: sim.PINEntry, Until: until})
@@ -378,37 +378,110 @@ func (s *shop) hold(tid epos.TID) (goOn func()) {
 // nothing of the stream. The call finds its sale by its key.
 func TestStreamOverARestart(t *testing.T) {
 	s := openShop(t)
-	goOn := s.hold("VCMDEMOSIP0")
-	atPIN := make(chan struct{})
-	once := sync.OnceFunc(func() { close(atPIN) })
-	c := s.dial(epos.Handler{
-		Notification: func(_ epos.TID, n epos.Notification) {
-			if n == epos.PINEntry {
-				once()
-			}
-		},
-		Error: func(e *epos.Error) { t.Errorf("told %v", e) },
-	})
+	c, sold, goOn := s.begun(t.Context())
 	defer c.Close()
-	sold := make(chan error, 1)
-	var p epos.Payment
-	go func() {
-		var err error
-		p, err = c.Sale(t.Context(), epos.Sale{TID: "VCMDEMOSIP0", Amount: money.Amount{Minor: 1250, Currency: money.GBP}})
-		sold <- err
-	}()
-	<-atPIN
 	s.line.down.Store(true)
 	s.line.cut()
 	s.stop()
 	s.start()
 	s.line.down.Store(false)
 	goOn()
-	if err := <-sold; err != nil || p.Result != epos.Successful {
+	if p, err := sold(); err != nil || p.Result != epos.Successful {
 		t.Errorf("%s, %v", p.Result, err)
 	}
 	if n, _ := s.charged(); n != 1 {
 		t.Errorf("%d charges", n)
+	}
+}
+
+// begun starts a sale on VCMDEMOSIP0 that stands at the PIN when it returns.
+func (s *shop) begun(ctx context.Context) (c *epos.Client, sold func() (epos.Payment, error), goOn func()) {
+	goOn = s.hold()
+	atPIN := make(chan struct{})
+	once := sync.OnceFunc(func() { close(atPIN) })
+	c = s.dial(epos.Handler{Notification: func(_ epos.TID, n epos.Notification) {
+		if n == epos.PINEntry {
+			once()
+		}
+	}})
+	type end struct {
+		p   epos.Payment
+		err error
+	}
+	ended := make(chan end, 1)
+	go func() {
+		p, err := c.Sale(ctx, epos.Sale{TID: "VCMDEMOSIP0", Amount: money.Amount{Minor: 1250, Currency: money.GBP}})
+		ended <- end{p, err}
+	}()
+	<-atPIN
+	return c, func() (epos.Payment, error) { e := <-ended; return e.p, e.err }, goOn
+}
+
+// TestStreamOfAnEarlierRun: a till that was killed comes back under its name. The
+// number of the request that it left open is not free, and no call is lost for it;
+// the sale is found by its key.
+func TestStreamOfAnEarlierRun(t *testing.T) {
+	s := openShop(t)
+	killed, sold, goOn := s.begun(t.Context())
+	before := epos.NextID(killed)
+	if err := killed.Close(); err != nil {
+		t.Error(err)
+	}
+	_, err := sold()
+	var unknown *epos.OutcomeUnknownError
+	if !errors.As(err, &unknown) {
+		t.Fatal(err)
+	}
+	c := s.dial(epos.Handler{Error: func(e *epos.Error) { t.Errorf("told %v", e) }})
+	defer c.Close()
+	epos.SetNextID(c, before-1)
+	p, err := c.Sale(t.Context(), epos.Sale{TID: "VCMDEMODIP0", Amount: money.Amount{Minor: 100, Currency: money.GBP}})
+	if err != nil || p.Result != epos.Declined {
+		t.Errorf("%s, %v", p.Result, err)
+	}
+	goOn()
+	p, err = c.Sale(t.Context(), epos.Sale{TID: "VCMDEMOSIP0", Amount: money.Amount{Minor: 1250, Currency: money.GBP}}, epos.WithKey(unknown.Key))
+	if err != nil || p.Result != epos.Successful {
+		t.Errorf("%s, %v", p.Result, err)
+	}
+	if n, _ := s.charged(); n != 1 {
+		t.Errorf("%d charges", n)
+	}
+}
+
+// TestStreamWishIsNotCarried: a wish to cancel whose line was cut is given up, and
+// the sale goes on.
+func TestStreamWishIsNotCarried(t *testing.T) {
+	s := openShop(t)
+	c, sold, goOn := s.begun(t.Context())
+	defer c.Close()
+	s.line.lose.Store(true)
+	s.line.at.Store(s.line.passed.Load() + 1)
+	if err := c.Cancel(t.Context(), "VCMDEMOSIP0"); err == nil {
+		t.Error("it was carried out")
+	}
+	goOn()
+	if p, err := sold(); err != nil || p.Result != epos.Successful {
+		t.Errorf("%s, %v", p.Result, err)
+	}
+}
+
+// TestStreamCallsEnd: a call ends with its context while the line is down, and
+// says so of what it cannot know.
+func TestStreamCallsEnd(t *testing.T) {
+	s := openShop(t)
+	ctx, giveUp := context.WithCancel(t.Context())
+	c, sold, _ := s.begun(ctx)
+	defer c.Close()
+	s.line.down.Store(true)
+	s.line.cut()
+	giveUp()
+	var unknown *epos.OutcomeUnknownError
+	if _, err := sold(); !errors.As(err, &unknown) || unknown.Key == "" || !errors.Is(err, context.Canceled) {
+		t.Errorf("the sale: %v", err)
+	}
+	if _, err := c.ConnectedTerminals(ctx, epos.Filter{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("another call: %v", err)
 	}
 }
 
