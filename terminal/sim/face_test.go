@@ -179,6 +179,36 @@ func TestPowerByHand(t *testing.T) {
 	}
 }
 
+// The process ends while people are at the machine: nothing hangs, and the next
+// one tells what became of it.
+func TestProcessEndsByHand(t *testing.T) {
+	for _, c := range []struct {
+		acts []string
+		want txn.Result
+	}{
+		{[]string{"until card"}, txn.Unsuccessful},
+		{[]string{"insert visa-debit", "choose enter", "until pin", "key 1"}, txn.Unsuccessful},
+		{[]string{"insert visa-debit", "choose enter", "pin 1234", "until takeOut"}, txn.Successful},
+		{[]string{"empty", "tap phone", "until paper"}, txn.Successful},
+	} {
+		t.Run(c.acts[len(c.acts)-1], func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := touch(t, "VCMDEMOSIP0", Options{Dir: t.TempDir(), Speed: 1})
+				h.start("r", sale(1250))
+				h.does(c.acts...)
+				p := reopen(t, h.p)
+				d := connect(t, p, "VCMDEMOSIP0")
+				if o := d.ended("r"); o.Result != c.want {
+					t.Errorf("ended %s", o.Result)
+				}
+				if f := d.m.Face(); f.ByHand || f.Busy != Idle {
+					t.Errorf("%+v", f)
+				}
+			})
+		})
+	}
+}
+
 // A cable that is pulled stays out over a loss of power, and one that is put
 // back meanwhile is in.
 func TestPowerAndCable(t *testing.T) {
