@@ -35,8 +35,12 @@ endef
 # The examples' tests use the same list of Pythons.
 WEBSOCKETS = sh -c 'for p in "$$PYTHON" python3 /usr/bin/python3; do "$$p" -c "import websockets" && exit 0; done; exit 1'
 
+# Names that internal/browser looks for.
+CHROME = sh -c 'for c in "$$CHROMIUM" chromium chromium-browser google-chrome chrome; do [ -n "$$c" ] && command -v "$$c" && exit 0; done; exit 1'
+
 setup: ## install what the tests need and is missing
 	@$(call need,sh -c 'command -v cc',gcc libc6-dev)
+	@$(call need,$(CHROME),chromium)
 	@if [ -d examples/python ]; then $(call need,$(WEBSOCKETS),python3-websockets); fi
 	@if [ -d examples/node ]; then \
 		$(call need,sh -c 'command -v node && command -v npm',nodejs npm); \

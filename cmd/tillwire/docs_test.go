@@ -13,11 +13,11 @@ import (
 func TestTryIt(t *testing.T) {
 	b := browser.Start(t)
 	root := strings.TrimSuffix(devHouse(t), "console/") + "docs/"
-	const all = `[...document.querySelectorAll(".talk > li > .bar > .badge:last-child")].every((e) => e.textContent === "fits its schema")`
+	const all = `[...document.querySelectorAll(".talk summary .badge:last-child")].every((e) => e.textContent === "fits its schema")`
 
 	t.Run("a sale", func(t *testing.T) {
 		for _, width := range []int{390, 1280} {
-			tab := b.Open(t, root+"v1/pac/performTransaction", width, 900)
+			tab := b.Open(t, root+"v1/pac/performTransaction#try", width, 900)
 			tab.Click("#try [name=send]")
 			tab.WaitText(".talk", "TRANSACTION_FINISHED")
 			tab.WaitText(".talk", "SUCCESSFUL")
@@ -29,7 +29,7 @@ func TestTryIt(t *testing.T) {
 		}
 	})
 	t.Run("a mistake", func(t *testing.T) {
-		tab := b.Open(t, root+"v1/pac/performTransaction", 1280, 900)
+		tab := b.Open(t, root+"v1/pac/performTransaction#try", 1280, 900)
 		tab.Fill("#try-text", `{"jsonrpc":"2.0","id":3,"method":"sale","params":{"tid":"VCMDEMOSIP0","currency":"GBP","amount":"1250"}}`)
 		tab.Click("#try [name=send]")
 		tab.WaitText(".talk", "1 deviation")
@@ -38,7 +38,7 @@ func TestTryIt(t *testing.T) {
 		tab.Shot("docs-try-mistake")
 	})
 	t.Run("a signature", func(t *testing.T) {
-		tab := b.Open(t, root+"v1/pac/performTransaction", 1280, 900)
+		tab := b.Open(t, root+"v1/pac/performTransaction#try", 1280, 900)
 		tab.Choose("#try-tid", "VCMDEMOSIS0")
 		tab.Click("#try [name=send]")
 		tab.WaitText(".talk", "Does the signature match?")
@@ -47,7 +47,7 @@ func TestTryIt(t *testing.T) {
 		tab.Wait(all)
 	})
 	t.Run("v0", func(t *testing.T) {
-		tab := b.Open(t, root+"v0/pac/terminalDetails", 1280, 900)
+		tab := b.Open(t, root+"v0/pac/terminalDetails#try", 1280, 900)
 		tab.Click("#try [name=send]")
 		tab.WaitText(".talk", "result")
 		tab.Wait(`document.querySelectorAll(".talk > li").length === 2 && ` + all)
@@ -55,7 +55,7 @@ func TestTryIt(t *testing.T) {
 		tab.WaitText("#try .status", "Closed")
 	})
 	t.Run("an extension", func(t *testing.T) {
-		tab := b.Open(t, root+"v1/extensions/status", 1280, 900)
+		tab := b.Open(t, root+"v1/extensions/status#try", 1280, 900)
 		tab.Click("#try [name=send]")
 		tab.Wait(`document.querySelectorAll(".talk > li").length === 2 && ` + all)
 	})

@@ -183,5 +183,5 @@ document.addEventListener("keydown", (e) => {
 
 // ---- try it ----
 
-const box = document.querySelector("section.try");
+const box = document.querySelector(".try");
 if (box) import(box.dataset.script).then((m) => m.start(box, base));

@@ -20,7 +20,6 @@ type Page struct {
 	blocks []block
 	aside  bool // not in the navigation
 	weight int  // of search results; more is first
-	try    *try
 
 	HTML     []byte // finished
 	Markdown []byte

@@ -84,6 +84,9 @@ func (s *Site) message(m spec.Message, base, version, url string) ([]*Page, erro
 			heading{Level: 2, ID: string(kind), Text: titleOf(kind), Badges: []badge{{Text: string(sc.Direction)}}},
 			schemaView{ID: string(kind), Root: root, File: sc.Folder + "/" + sc.File})
 	}
+	if s.options.Try && m.Direction == spec.ToConnect && m.Kind == spec.KindRequest {
+		p.blocks = append(p.blocks, s.tryIt(m.Examples, string(m.Side), version, ""))
+	}
 	p.blocks = append(p.blocks, parts...)
 	if rest != "" {
 		p.blocks = append(p.blocks, heading{Level: 2, ID: "about", Text: "What the schema cannot say"}, prose{withoutHeading(rest)})
@@ -118,11 +121,6 @@ func (s *Site) message(m spec.Message, base, version, url string) ([]*Page, erro
 		for _, e := range shown {
 			p.blocks = append(p.blocks, example{ID: "example-" + e.Name, Title: e.Title, Text: e.Text, Direction: string(e.Direction), Kind: string(e.Kind)})
 		}
-	}
-	if s.options.Try && m.Direction == spec.ToConnect && m.Kind == spec.KindRequest {
-		t := s.tryIt(m.Examples, string(m.Side), version, "")
-		p.try = &t
-		p.blocks = append(p.blocks, t)
 	}
 	if m.Kind == spec.KindError {
 		pairs, err := errorPairs(m, faults, version)
@@ -337,10 +335,8 @@ func (s *Site) extensionPages(version string) ([]*Page, error) {
 			}
 		}
 		if s.options.Try && len(requests) > 0 {
-			t := s.tryIt(requests, string(x.Sides[0]), version, x.Name)
-			if len(t.Messages) > 0 {
-				p.try = &t
-				p.blocks = append(p.blocks, t)
+			if t := s.tryIt(requests, string(x.Sides[0]), version, x.Name); len(t.Messages) > 0 {
+				p.blocks = slices.Insert(p.blocks, 0, block(t))
 			}
 		}
 		pages = append(pages, p)

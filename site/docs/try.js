@@ -56,22 +56,21 @@ export function start(box, base) {
       const m = JSON.parse(raw);
       if (m.method === "terminalNotification") return m.params.notificationValue;
       if (m.method) return m.method;
-      if (m.error) return `error ${m.error.code}`;
+      if (m.error) return `error ${m.error.code} ${m.error.message}`;
       return m.result?.transactionResult ?? "result";
     } catch { return "not JSON"; }
   }
 
   async function add(raw, sent, answers) {
     const item = element("li", sent ? "sent" : "got");
-    const head = element("div", "bar");
-    head.append(element("span", "badge", sent ? "EPOS → Connect" : "Connect → EPOS"), element("b", "", summary(raw)));
-    head.append(element("span", "quiet", `${((performance.now() - begun) / 1000).toFixed(2)} s`));
+    const fold = element("details");
+    const head = element("summary");
+    head.append(element("span", sent ? "badge" : "badge accent", sent ? "EPOS → Connect" : "Connect → EPOS"), " ", element("b", "", summary(raw)));
+    head.append(" ", element("span", "quiet", `${((performance.now() - begun) / 1000).toFixed(2)} s`), " ");
     const verdict = element("span", "badge", "…");
     head.append(verdict);
-    const fold = element("details");
-    fold.open = sent;
-    fold.append(element("summary", "", "message"), element("pre", "", pretty(raw)));
-    item.append(head, fold);
+    fold.append(head, element("pre", "", pretty(raw)));
+    item.append(fold);
     talk.append(item);
     answerable(item, raw, sent);
     await judge(item, verdict, raw, sent, answers);
@@ -115,9 +114,7 @@ export function start(box, base) {
       if (faults.length) {
         const ul = element("ul", "faults");
         for (const f of faults) {
-          const li = element("li");
-          li.append(element("code", "", f.pointer || "the message"), ` ${f.message}`);
-          ul.append(li);
+          ul.append(element("li", "", f.message));
         }
         item.append(ul);
       }
