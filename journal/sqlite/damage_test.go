@@ -165,6 +165,9 @@ func TestAlteredFiles(t *testing.T) {
 		try(killed, FileName)
 		try(clean, markName)
 	}
+	for n := 0; n < 200 && outcomes["found"] == 0; n++ { // few places are such that it is found only later
+		try(clean, FileName)
+	}
 	t.Logf("%v", outcomes)
 	if outcomes["refused"] == 0 || outcomes["found"] == 0 {
 		t.Errorf("nothing was refused or nothing found: %v", outcomes)
