@@ -62,8 +62,9 @@ func moved(e txn.Event, id txn.RequestID, tid txn.TID, when time.Time) txn.Event
 	case txn.Answered:
 		e.At = when
 		return e
+	default: // bears no time, or is no part of a played sale
+		return e
 	}
-	return e
 }
 
 // sale returns the first so many appends of a sale, by the codec and with the
