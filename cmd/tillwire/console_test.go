@@ -8,8 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tillwire/tillwire/gateway"
 	"github.com/tillwire/tillwire/internal/browser"
+	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/terminal/sim"
+	"github.com/tillwire/tillwire/txn"
 )
 
 // devHouse is a development gateway with its console, on a free port. It returns
@@ -109,6 +112,129 @@ func TestConsoleChipAndPIN(t *testing.T) {
 	d.till.Shot("till-successful")
 	d.machine.Size(1280, 900)
 	d.machine.Shot("machine-paper-desk")
+}
+
+// TestConsoleKeyboard: a sale without a finger on the machine. Whoever has put a
+// card in can type at once.
+func TestConsoleKeyboard(t *testing.T) {
+	d := sit(t)
+	d.machine.Size(1280, 900)
+	d.sale("3.20")
+	d.card("visa-debit", "insert")
+	d.machine.WaitText("#machine", "Cashback")
+	d.machine.Keys("\r")
+	d.machine.WaitText("#machine", "PIN")
+	d.machine.Keys("12")
+	d.machine.WaitText("#entry", "**")
+	d.machine.Keys("\b") // Backspace takes all of it back
+	d.machine.Wait(`!document.getElementById("entry")`)
+	d.machine.Keys("1234")
+	d.machine.Keys("\r")
+	d.machine.Click(`[data-way="takeOut"]:not(:disabled)`)
+	d.outcome("SUCCESSFUL")
+}
+
+// TestConsoleSummon: a machine that nobody has asked for is put together by its
+// name.
+func TestConsoleSummon(t *testing.T) {
+	b, address := browser.Start(t), devHouse(t)
+	tab := b.Open(t, address, 1280, 900)
+	tab.Choose("#summon-result", "D")
+	tab.Choose("#summon-card", "C")
+	tab.Choose("#summon-cardholder", "N")
+	tab.Choose("#summon-machine", "2")
+	tab.Click("#summon-open")
+	tab.WaitText("#machine", "VCMDEMODCN2")
+	tab.Go(address)
+	tab.WaitText("#terminals", "VCMDEMODCN2")
+}
+
+// TestConsoleRestart: the gateway is started again, and the page finds it.
+func TestConsoleRestart(t *testing.T) {
+	b, dir := browser.Start(t), t.TempDir()
+	run := func(listen string) *house {
+		t.Helper()
+		h, err := openHouse(context.Background(), houseConfig{
+			Dir: dir, Command: "test", Listen: listen, Dev: true, Controls: true, Speed: sim.Max, Seed: 7, Log: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	h := run("127.0.0.1:0")
+	tab := b.Open(t, "http://"+h.addr+"/console/terminals/"+testTID, 1280, 900)
+	tab.WaitText("#machine", "READY")
+	if err := h.close(); err != nil {
+		t.Fatal(err)
+	}
+	tab.WaitText("#line", "lost")
+	h = run(h.addr)
+	defer func() {
+		if err := h.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	tab.WaitText("#line", "live")
+	tab.Click("#by-hand")
+	tab.WaitFor(`#by-hand[aria-pressed="true"]`)
+	tab.Faults() // that nobody listened for a moment is on its console
+}
+
+// TestConsoleWithAKey: on a gateway that is not for development the console wants
+// a key, shows that site, and touches nothing; its till wants the site's key.
+func TestConsoleWithAKey(t *testing.T) {
+	ctx := context.Background()
+	b := browser.Start(t)
+	h, err := openHouse(ctx, houseConfig{Dir: t.TempDir(), Command: "test", Listen: "127.0.0.1:0", Speed: sim.Max, Seed: 7, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	keys := map[string]string{}
+	for _, site := range []string{"shop", "bar"} {
+		if err := gateway.AddSite(ctx, h.store, journal.Site{ID: txn.SiteID(site), Simulated: strings.ToUpper(site + "SHOP")[:4]}); err != nil {
+			t.Fatal(err)
+		}
+		for _, face := range []string{gateway.FaceConsole, "pac"} {
+			if keys[site+face], _, err = gateway.AddKey(ctx, h.store, txn.SiteID(site), "", "", []string{face}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := h.gw.Reload(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.sims.arrange(ctx, h.gw, h.store); err != nil {
+		t.Fatal(err)
+	}
+	tab := b.Open(t, "http://"+h.addr+"/console/", 390, 844)
+	tab.Fill("#key", keys["shoppac"])
+	tab.Click("form button")
+	tab.WaitText(`[role="alert"]`, "does not open")
+	tab.Faults() // a 401 is an error on its console
+	tab.Shot("page-login-phone")
+	tab.Fill("#key", keys["shop"+gateway.FaceConsole])
+	tab.Click("form button")
+	tab.WaitText("#terminals", "VCMSHOPSIP0")
+	if strings.Contains(tab.Text("main"), "VCMBARS") {
+		t.Error("the console of one site shows terminals of another")
+	}
+	tab.Go("http://" + h.addr + "/console/terminals/VCMSHOPSIP0")
+	tab.WaitText("#machine", "READY")
+	if browser.Eval[bool](tab, `!!document.getElementById("by-hand")`) {
+		t.Error("the machine can be touched")
+	}
+	tab.Go("http://" + h.addr + "/console/till")
+	tab.Fill("#key-pac", keys["barpac"])
+	tab.Click("#open-pac:not(:disabled)")
+	tab.WaitText("main", "/pac connected")
+	tab.Click("header form button")
+	tab.WaitFor("#key")
 }
 
 // TestConsoleWrongPINs: three wrong PINs, and no money is taken.

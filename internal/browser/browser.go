@@ -223,13 +223,23 @@ func (tab *Tab) Go(address string) {
 // Eval returns the value of an expression in the page. A promise is waited for.
 func Eval[T any](tab *Tab, expression string) T {
 	tab.t.Helper()
-	ctx, cancel := tab.limited()
-	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	v, err := eval[T](tab, expression)
 	if err != nil {
 		tab.t.Fatalf("browser: %s: %v%s", expression, err, tab.why())
 	}
 	return v
+}
+
+func eval[T any](tab *Tab, expression string) (T, error) {
+	ctx, cancel := tab.limited()
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+}
+
+// moved reports whether an evaluation ended because its page did.
+func moved(err error) bool {
+	return strings.Contains(err.Error(), "navigated or closed") || strings.Contains(err.Error(), "context was destroyed") ||
+		strings.Contains(err.Error(), "Cannot find context")
 }
 
 // Wait waits until an expression is true in the page, and fails the test with
@@ -243,8 +253,18 @@ func (tab *Tab) Wait(expression string) {
 			if (is || performance.now() > end) done(is); else setTimeout(look, 15);
 		})();
 	})`
-	if Eval[bool](tab, fmt.Sprintf(loop, Limit.Milliseconds(), expression)) {
-		return
+	for end := time.Now().Add(Limit); ; {
+		is, err := eval[bool](tab, fmt.Sprintf(loop, Limit.Milliseconds(), expression))
+		if is {
+			return
+		}
+		// A page that goes to another takes the wait with it; the next one may have it.
+		if err == nil || !moved(err) || time.Now().After(end) {
+			if err != nil {
+				tab.t.Logf("browser: %v", err)
+			}
+			break
+		}
 	}
 	tab.t.Fatalf("browser: this did not come true: %s\nthe page shows:\n%s%s", expression, tab.Text("body"), tab.why())
 }

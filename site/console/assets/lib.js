@@ -21,7 +21,7 @@ export function mount(component) {
 
 // ---- the live socket ----
 
-// online is "connecting", "live" or "lost".
+// online is "connecting", "live", "lost", or "over" once nobody is logged in.
 export const online = signal("connecting");
 
 const open = new Map(); // n → {message, told, failed} of each watch
@@ -50,13 +50,28 @@ function connect() {
       error === undefined ? d.done(data) : d.failed(new Error(error));
     }
   };
-  socket.onclose = () => {
+  socket.onclose = async (e) => {
     ready = false;
     online.value = "lost";
     for (const d of asked.values()) d.failed(new Error("The line to the gateway broke; it is not known whether this was done."));
     asked.clear();
-    setTimeout(connect, Math.min(250 * 2 ** tries++, 5000));
+    await new Promise((done) => setTimeout(done, Math.min(250 * 2 ** tries++, 5000)));
+    if (e.code !== refused || await renew()) connect();
   };
+}
+
+// refused is the code of a close that a new token may help against.
+const refused = 1008;
+
+// renew fetches the token anew, as a gateway that was started again has another,
+// and reports whether there is one: a session can be over.
+async function renew() {
+  const page = await fetch("/console/").catch(() => undefined);
+  if (!page?.ok) return true; // the gateway is away: it is dialled again
+  const told = new DOMParser().parseFromString(await page.text(), "text/html").body.dataset.setting;
+  if (told) setting.token = JSON.parse(told).token;
+  else online.value = "over";
+  return !!told;
 }
 connect();
 
@@ -110,7 +125,7 @@ export function say(text) {
 
 const line = document.getElementById("line");
 effect(() => {
-  const state = { connecting: "connecting", live: "live", lost: "line lost, dialling again" }[online.value];
+  const state = { connecting: "connecting", live: "live", lost: "line lost, dialling again", over: "logged out" }[online.value];
   line.dataset.state = online.value;
   line.textContent = said.value || state;
   line.classList.toggle("said", said.value !== "");

@@ -12,6 +12,9 @@ const hands = setting.hands;
 const press = (key) => act("press", { ...what, key }).catch(() => {});
 const chosen = signal("");
 
+// toMachine puts the focus on the machine, so that keys can be typed.
+const toMachine = () => document.getElementById("machine").focus({ preventScroll: true });
+
 const typed = { Enter: "enter", Backspace: "clear", Delete: "clear", Escape: "cancel", m: "menu", M: "menu", F1: "f1", F2: "f2", F3: "f3", F4: "f4" };
 
 const copies = { merchant: "Merchant copy", customer: "Customer copy", duplicate: "Duplicate", bill: "Bill", final: "Final receipt", report: "Report" };
@@ -71,7 +74,11 @@ function Body({ face, moved }) {
   };
   return html`<div class="machine-stand">
     ${last && html`<div class="machine-roll" aria-hidden="true"><${Receipt} key=${last.id} lines=${last.lines} still /></div>`}
-    <div id="machine" class=${"machine" + (face.power ? "" : " dark") + (moved ? " " + moved : "")} role="group" aria-label=${"Card machine " + face.tid + ". Digits, Enter, Backspace, Escape and M work when it has the focus."} tabindex="0" onKeyDown=${onKeyDown}>
+    <div id="machine" class=${"machine" + (face.power ? "" : " dark") + (moved ? " " + moved : "")} role="group" aria-label=${"Card machine " + face.tid + ". Digits, Enter, Backspace, Escape and M work when it has the focus."} tabindex="0" onKeyDown=${onKeyDown} onMouseDown=${(e) => {
+      if (!e.target.closest(".key")) return;
+      e.preventDefault(); // a key that was clicked is not the one that Enter means
+      toMachine();
+    }}>
       <div class="machine-mouth" aria-hidden="true"></div>
       <div class="machine-tap" aria-hidden="true"><svg viewBox="0 0 24 24"><path d="M6 8.5c1.8 2.2 1.8 4.8 0 7M10 6c3 3.7 3 8.3 0 12M14 3.5c4.3 5.2 4.3 11.8 0 17" /></svg></div>
       <${Display} face=${face} />
@@ -79,6 +86,7 @@ function Body({ face, moved }) {
       <div class="machine-slot" aria-hidden="true"></div>
     </div>
     <div class=${"machine-card" + (face.slot ? " in" : "")} aria-hidden="true">${face.slot && html`<span class="plastic" data-card=${face.slot.name}><i></i>${face.slot.label}</span>`}</div>
+    ${hands && html`<p class="machine-keys">With the focus on the machine: <kbd>0</kbd>–<kbd>9</kbd> <kbd>Enter</kbd> <kbd>Backspace</kbd> <kbd>Esc</kbd> <kbd>M</kbd> <kbd>F1</kbd>–<kbd>F4</kbd></p>`}
   </div>`;
 }
 
@@ -89,6 +97,7 @@ function Wallet({ cards, face, onMove }) {
   const wanted = face.screen.cards;
   const present = (how) => {
     onMove(how);
+    toMachine();
     return tried("present", { ...what, card: pick.name, how });
   };
   return html`<section class="panel stack" aria-labelledby="cards">
