@@ -211,6 +211,9 @@ func (v *screen) stands(s link.Standing) {
 		return
 	}
 	v.down = strings.TrimPrefix(s.Err.Error(), "link: ")
+	if closed, ok := errors.AsType[*ws.CloseError](s.Err); ok && closed.Remote && closed.Code == ws.Policy {
+		v.down += "; if this goes on, see whether another machine dials with the same key"
+	}
 	switch {
 	case s.Next == 0: // it is the reason for the end
 		v.show("no link to the gateway")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tillwire/tillwire/terminal/link"
+	"github.com/tillwire/tillwire/ws"
 )
 
 // TestScreenStanding: a gateway that is not there is shown once, not once a dial.
@@ -25,6 +27,7 @@ func TestScreenStanding(t *testing.T) {
 		{Err: refused, Next: 2 * time.Second},
 		{Up: true},
 		{Err: refused, Next: time.Second},
+		{Err: fmt.Errorf("link: %w", &ws.CloseError{Code: ws.Policy, Reason: "a newer connection of this terminal took over", Remote: true}), Next: time.Second},
 		{Err: &link.RejectedError{Reason: "401"}},
 	} {
 		v.stands(s)
@@ -37,7 +40,9 @@ func TestScreenStanding(t *testing.T) {
 	down := "no link to the gateway, which is dialled until it is there: "
 	want := []string{
 		down + "dialling: connection refused", "linked to the gateway", down + "lost", down + "dialling: connection refused",
-		"linked to the gateway", down + "dialling: connection refused", "no link to the gateway",
+		"linked to the gateway", down + "dialling: connection refused",
+		down + "websocket closed by the peer: 1008 a newer connection of this terminal took over; if this goes on, see whether another machine dials with the same key",
+		"no link to the gateway",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
