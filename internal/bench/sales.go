@@ -69,12 +69,13 @@ func (b *bench) sales(ctx context.Context) (Group, error) {
 		Notes: []string{fmt.Sprintf("A sale waits for %d appends, with %d bytes of records in all.", len(written), bytes)},
 	}
 	for _, n := range b.InFlight {
-		var ram, disk, slow, plain []float64
+		var ram, disk, slow sold
+		var plain []float64
 		for round := range b.Rounds {
 			b.say("sales: %d in flight, round %d of %d", n, round+1, b.Rounds)
 			for _, side := range []struct {
 				open func() (journal.Store, error)
-				to   *[]float64
+				to   *sold
 			}{
 				{func() (journal.Store, error) { return memory.New(), nil }, &ram},
 				{func() (journal.Store, error) { return b.disk(0) }, &disk},
@@ -88,7 +89,7 @@ func (b *bench) sales(ctx context.Context) (Group, error) {
 				if err != nil {
 					return Group{}, err
 				}
-				*side.to = append(*side.to, r.perSecond())
+				side.to.add(r)
 			}
 			r, err := b.appends(ctx, written, n)
 			if err != nil {
@@ -96,24 +97,48 @@ func (b *bench) sales(ctx context.Context) (Group, error) {
 			}
 			plain = append(plain, r)
 		}
-		bound := make([]float64, len(ram))
-		for i := range bound {
-			bound[i] = math.Min(ram[i], plain[i])
-		}
-		durable := Figure{
-			Case: fmt.Sprintf("%d in flight: on disk / in memory", n), Figure: spread(ratios(disk, ram)),
-			Values: []Value{{"on disk", "sales/s", spread(disk)}, {"in memory", "sales/s", spread(ram)}},
-		}
-		slower := Figure{
-			Case: fmt.Sprintf("%d in flight, 2 ms a sync: on disk / the smaller bound", n), Figure: spread(ratios(slow, bound)),
-			Values: []Value{{"on disk, 2 ms a sync", "sales/s", spread(slow)}, {"plain appends, 2 ms a sync", "sales/s", spread(plain)}},
-		}
+		figures := durable(n, ram, disk, slow, plain)
 		if n == slices.Max(b.InFlight) {
-			durable, slower = durable.atLeast(0.8), slower.atLeast(0.8)
+			for i := range figures[:2] {
+				figures[i] = figures[i].atLeast(0.8)
+			}
 		}
-		g.Figures = append(g.Figures, durable, slower)
+		g.Figures = append(g.Figures, figures...)
 	}
 	return g, nil
+}
+
+// A sold is what was sold in the rounds of one side.
+type sold struct {
+	perSecond, cpu []float64
+}
+
+func (s *sold) add(r rate) {
+	s.perSecond, s.cpu = append(s.perSecond, r.perSecond()), append(s.cpu, r.cpuMicros())
+}
+
+// durable sets sales on disk against those in memory, those on a slow disk against
+// the smaller of that and plain appends to it, and last the processor's time,
+// which other processes on the machine disturb less.
+func durable(n int, ram, disk, slow sold, plain []float64) []Figure {
+	bound := make([]float64, len(plain))
+	for i := range bound {
+		bound[i] = math.Min(ram.perSecond[i], plain[i])
+	}
+	return []Figure{
+		{
+			Case: fmt.Sprintf("%d in flight: on disk / in memory", n), Figure: spread(ratios(disk.perSecond, ram.perSecond)),
+			Values: []Value{{"on disk", "sales/s", spread(disk.perSecond)}, {"in memory", "sales/s", spread(ram.perSecond)}},
+		},
+		{
+			Case: fmt.Sprintf("%d in flight, 2 ms a sync: on disk / the smaller bound", n), Figure: spread(ratios(slow.perSecond, bound)),
+			Values: []Value{{"on disk, 2 ms a sync", "sales/s", spread(slow.perSecond)}, {"plain appends, 2 ms a sync", "sales/s", spread(plain)}},
+		},
+		{
+			Case: fmt.Sprintf("%d in flight, processor: in memory / on disk", n), Figure: spread(ratios(ram.cpu, disk.cpu)),
+			Values: []Value{{"a sale on disk", "µs", spread(disk.cpu)}, {"a sale in memory", "µs", spread(ram.cpu)}},
+		},
+	}
 }
 
 // A tap keeps what is appended.
