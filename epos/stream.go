@@ -45,6 +45,8 @@ type stream struct {
 	away    chan struct{} // closed when there was none for long
 	turn    chan struct{} // closed when the calls have to look what became of them
 	turns   int
+	opened  time.Time
+	short   int   // connections in a row that were lost at once
 	gaps    int   // how often not all came that was sent
 	begun   bool  // last is known
 	last    int64 // number of the newest message
@@ -62,6 +64,7 @@ func newStream(o Options, address string, conn *ws.Conn, keeper *ws.Keeper) *str
 	s := &stream{
 		options: o, address: address, trace: o.Handler.Trace, conn: conn, keeper: keeper, done: make(chan struct{}),
 		up: make(chan struct{}), away: make(chan struct{}), turn: make(chan struct{}),
+		opened: time.Now(),
 		// An earlier run of this till may have requests in flight in the same stream.
 		nextID: rand.N(jsonrpc.MaxID),
 	}
@@ -139,12 +142,16 @@ func (s *stream) redial(lost error) error {
 	s.keeper.Stop()
 	s.up = make(chan struct{})
 	away := s.away
+	if s.short++; time.Since(s.opened) >= firstPause {
+		s.short = 0
+	}
+	pause := afterShort(s.short)
 	s.mu.Unlock()
 	if e, ok := errors.AsType[*ws.CloseError](lost); s.ctx.Err() != nil || ok && !resumable(e.Code) {
 		return lost
 	}
 	tooLong := time.AfterFunc(awayLimit, func() { close(away) })
-	var pause time.Duration
+	defer tooLong.Stop()
 	for {
 		if err := s.pause(pause); err != nil {
 			return lost
@@ -173,9 +180,19 @@ func (s *stream) redial(lost error) error {
 	}
 }
 
+// afterShort is how long to wait before the next connection, where so many were
+// lost at once after they were opened: one is an accident, a second bad luck.
+func afterShort(short int) time.Duration {
+	const accidents, most = 2, 8 // doublings
+	if short <= accidents {
+		return 0
+	}
+	return min(firstPause<<min(short-accidents-1, most), lastPause)
+}
+
 // resumable reports whether a stream goes on after a connection that was closed
-// with that code: not where either end found fault with it, nor where the gateway wants
-// it gone.
+// with that code: not where either end found fault with the other, nor where the
+// gateway wants it gone.
 func resumable(code ws.Code) bool {
 	switch code {
 	case ws.Policy, ws.Protocol, ws.Unsupported, ws.InvalidData, ws.TooBig:
@@ -213,7 +230,7 @@ func (s *stream) since() string {
 func (s *stream) goOn(conn *ws.Conn, keeper *ws.Keeper, away chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conn, s.keeper = conn, keeper
+	s.conn, s.keeper, s.opened = conn, keeper, time.Now()
 	if away == nil {
 		s.away = make(chan struct{})
 	}
