@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tillwire/tillwire/jsonrpc"
+	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/spec"
 )
 
@@ -53,6 +54,19 @@ func TestPage(t *testing.T) {
 	}
 	if shown < 25 {
 		t.Errorf("only %d messages are shown", shown)
+	}
+	_, shows, _ := strings.Cut(text, "### What it shows")
+	shows, _, _ = strings.Cut(shows, "###")
+	for _, n := range spec.Default().Notifications() {
+		own := n.Group == "frame" || n.Group == "signature" || n.Value == "ATTEMPTING_CANCEL" // the gateway says them
+		if strings.Contains(shows, "`"+n.Value+"`") == own {
+			t.Errorf("%s stands among what terminals notify: %t", n.Value, !own)
+		}
+	}
+	for _, l := range append(receipt.TerminalTypes(), receipt.EPOSTypes()...) {
+		if !strings.Contains(text, "`"+string(l)+"`") {
+			t.Errorf("nothing is said of lines of type %s", l)
+		}
 	}
 	for _, m := range spec.Default().Link() {
 		if !strings.Contains(text, "| `"+m.Name+"` |") {
