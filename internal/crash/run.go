@@ -90,7 +90,7 @@ func plan(kills int, rng *rand.Rand) []blow {
 			if i/2 >= len(all) { // not only where it comes there first, which is often in recovery
 				b.nth += rng.IntN(4)
 			}
-			b.wait = 2 * time.Second // it may never come there
+			b.wait = 3 * time.Second // it may never come there
 		case i%freezeEvery == freezeAt:
 			b.freeze = shortFreeze
 			if i%(32*freezeEvery) == 2*freezeEvery+freezeAt { // where there are many
