@@ -34,11 +34,12 @@ const (
 	Link     = "link"
 	Growth   = "growth"
 	Recovery = "recovery"
+	Traffic  = "traffic"
 )
 
 // Names lists the measurements.
 func Names() []string {
-	return []string{Relay, Sales, Link, CPU, Visits, Memory, Growth, Recovery, Demo}
+	return []string{Relay, Sales, Link, CPU, Visits, Memory, Growth, Recovery, Traffic, Demo}
 }
 
 // An Effort says how much is measured. Use Full or Quick.
@@ -127,6 +128,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		{Memory, b.memory},
 		{Growth, b.growth},
 		{Recovery, b.recovery},
+		{Traffic, b.traffic},
 		{Demo, b.demo},
 	} {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, m.name) {

@@ -83,7 +83,11 @@ func TestRun(t *testing.T) {
 			"100 finished and 1 open / 0 finished and 0 open",
 		},
 		Memory: {"60 connections: the gateway / the bare library"},
-		Demo:   {"one demonstration"},
+		Traffic: {
+			"relay, the page closed / without a tap", "relay, the page open / without a tap",
+			"shown with none left out", "kept with none dropped",
+		},
+		Demo: {"one demonstration"},
 	}
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {

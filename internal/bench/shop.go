@@ -62,7 +62,12 @@ func settleIn(ctx context.Context, r journal.Register) error {
 }
 
 // openShop opens one with n terminals. The store is the shop's from here on.
-func openShop(ctx context.Context, store journal.Store, n int, perform func(*machine, terminal.Request)) (_ *shop, err error) {
+func openShop(ctx context.Context, store journal.Store, n int, perform func(*machine, terminal.Request)) (*shop, error) {
+	return openTappedShop(ctx, store, n, perform, nil)
+}
+
+// openTappedShop opens one whose messages somebody hears; nil for nobody.
+func openTappedShop(ctx context.Context, store journal.Store, n int, perform func(*machine, terminal.Request), tap door.Tap) (_ *shop, err error) {
 	s := &shop{store: store, shut: func() {}, plugged: make(chan struct{}, mostLinks)}
 	defer func() {
 		if err != nil {
@@ -96,7 +101,7 @@ func openShop(ctx context.Context, store journal.Store, n int, perform func(*mac
 	s.url = fmt.Sprintf("ws://%s/pac?token=%s&api-version=v1&software-house-id=BENCH&installer-id=BENCH", s.addr, key)
 	// The tills here answer no pings, and nothing here takes long enough to miss
 	// one.
-	d := door.New(door.Config{Gateway: s.gw, PingInterval: time.Hour, MaxConnections: 1e6, Terminals: s.dialIn})
+	d := door.New(door.Config{Gateway: s.gw, PingInterval: time.Hour, MaxConnections: 1e6, Terminals: s.dialIn, Tap: tap})
 	open, shut := context.WithCancel(context.Background())
 	s.shut = shut
 	s.wg.Go(func() { s.err = d.Serve(open, ln) })

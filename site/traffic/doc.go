@@ -13,7 +13,9 @@
 // # From the wire to a page
 //
 // A [Hub] is told of connections ([Hub.Opened]) and messages ([Line.Message]).
-// Its one goroutine masks, reads the envelope, matches, and appends to the ring.
+// Some fifty times a second, and whenever somebody looks, what waits is masked, its
+// envelope read, matched, and appended to the ring: to do so at each message would
+// have the gateway's goroutine wake another, which costs more than all the rest.
 // A [Reader] is one page: it takes what has come since it last looked, the newest
 // of it where that is more than it can show, and says how many it passed over.
 // A [Judge] says what is wrong with a message. A [Script] writes conversations

@@ -58,17 +58,24 @@ func (o *Options) fill() {
 // A Hub keeps the latest messages. Use New, and Close it in the end.
 type Hub struct {
 	opt  Options
-	in   chan event
 	done chan struct{} // closed when the loop has ended
 	quit chan struct{}
+	look chan struct{} // of capacity 1: somebody begins to look
 
 	listening atomic.Bool
-	waiting   atomic.Int64  // bytes in the queue
-	dropped   atomic.Uint64 // messages that found the queue full
+	dropped   atomic.Uint64 // messages that found no room in the queue
 
-	// Publishers never take the locks below, but for opening and closing.
+	// Who tells a message takes this lock and no other, for an append.
+	queueMu sync.Mutex
+	queue   []event
+	waiting int // bytes of texts in it
+
 	linesMu sync.Mutex
 	lines   map[*Line]struct{} // open ones
+
+	// keepMu is held by whoever takes messages in; it is taken before mu.
+	keepMu sync.Mutex
+	spare  []event // a queue to be used again
 
 	mu      sync.Mutex
 	closed  bool
@@ -91,7 +98,7 @@ type Line struct {
 	tid    atomic.Pointer[string]
 	end    atomic.Pointer[Ending]
 
-	state matcher // the loop's
+	state matcher // of whoever holds keepMu
 }
 
 // An Ending is how a connection was closed.
@@ -131,11 +138,16 @@ type event struct {
 	ending      *Ending // the connection has ended
 }
 
+// takeInEvery is how often the queue is emptied. It is not when something comes:
+// to wake somebody costs the gateway's goroutine many times what the message
+// does.
+const takeInEvery = 20 * time.Millisecond
+
 // New makes a hub. It starts the goroutine that takes messages in.
 func New(o Options) *Hub {
 	o.fill()
 	h := &Hub{
-		opt: o, in: make(chan event, o.Queue), done: make(chan struct{}), quit: make(chan struct{}),
+		opt: o, done: make(chan struct{}), quit: make(chan struct{}), look: make(chan struct{}, 1),
 		lines: map[*Line]struct{}{}, readers: map[*Reader]struct{}{},
 	}
 	h.listening.Store(o.Always)
@@ -190,11 +202,7 @@ func (l *Line) Message(fromGateway bool, text []byte) {
 		return
 	}
 	kept := min(len(text), h.opt.MaxText)
-	if len(h.in) == cap(h.in) || h.waiting.Load()+int64(kept) > int64(h.opt.QueueBytes) {
-		h.lose(l)
-		return
-	}
-	h.offer(event{line: l, at: time.Now(), fromGateway: fromGateway, text: slices.Clone(text[:kept]), size: len(text)})
+	h.offer(event{line: l, at: time.Now(), fromGateway: fromGateway, text: text[:kept], size: len(text)})
 }
 
 // Closed tells of the end of the connection.
@@ -210,19 +218,20 @@ func (l *Line) Closed(code int, byPeer bool, reason string) {
 	}
 }
 
+// offer puts an event into the queue, with a copy of its text, or counts it.
 func (h *Hub) offer(e event) {
-	h.waiting.Add(int64(len(e.text)))
-	select {
-	case h.in <- e:
-	default:
-		h.waiting.Add(-int64(len(e.text)))
-		h.lose(e.line)
+	h.queueMu.Lock()
+	room := len(h.queue) < h.opt.Queue && h.waiting+len(e.text) <= h.opt.QueueBytes
+	if room {
+		e.text = slices.Clone(e.text)
+		h.queue = append(h.queue, e)
+		h.waiting += len(e.text)
 	}
-}
-
-func (h *Hub) lose(l *Line) {
-	l.missed.Store(true)
-	h.dropped.Add(1)
+	h.queueMu.Unlock()
+	if !room {
+		e.line.missed.Store(true)
+		h.dropped.Add(1)
+	}
 }
 
 // Dropped is how many messages were not kept because they came faster than they
@@ -233,23 +242,56 @@ func (h *Hub) Dropped() uint64 { return h.dropped.Load() }
 func (h *Hub) run() {
 	defer close(h.done)
 	for {
-		select {
-		case e := <-h.in:
-			h.waiting.Add(-int64(len(e.text)))
-			if h.listening.Load() {
-				h.keep(e)
+		if !h.listening.Load() {
+			select {
+			case <-h.look:
+			case <-h.quit:
+				return
 			}
+			continue
+		}
+		t := time.NewTimer(takeInEvery)
+		select {
+		case <-t.C:
 		case <-h.quit:
+			t.Stop()
 			return
 		}
+		h.takeIn()
 	}
 }
 
-// keep makes a message of an event and appends it to the ring.
+// takeIn empties the queue. Readers call it as well, so that they see all that
+// was told before.
+func (h *Hub) takeIn() {
+	h.keepMu.Lock()
+	defer h.keepMu.Unlock()
+	h.queueMu.Lock()
+	events := h.queue
+	h.queue, h.waiting = h.spare[:0], 0
+	h.queueMu.Unlock()
+	if h.listening.Load() {
+		for _, e := range events {
+			h.keep(e)
+		}
+	}
+	clear(events)
+	h.spare = events[:0]
+	if len(events) == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for r := range h.readers {
+		r.wake()
+	}
+}
+
+// keep makes a message of an event and appends it to the ring. keepMu is held.
 func (h *Hub) keep(e event) {
 	m := newMessage(e)
-	// Only this goroutine changes seq, so the message may have its number before
-	// the lock is taken.
+	// Nobody else changes seq, so the message may have its number before the lock
+	// is taken.
 	m.Seq = h.seq + 1
 	answered := e.line.state.match(m)
 
@@ -271,9 +313,6 @@ func (h *Hub) keep(e event) {
 	if asked := h.find(answered); asked != nil {
 		asked.answer.Store(m.Seq)
 	}
-	for r := range h.readers {
-		r.wake()
-	}
 }
 
 // find returns a kept message by its number, or nil. mu is held.
@@ -292,6 +331,7 @@ func (h *Hub) find(seq uint64) *Message {
 
 // Message returns a kept message by its number, or nil.
 func (h *Hub) Message(seq uint64) *Message {
+	h.takeIn()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.find(seq)
@@ -315,6 +355,7 @@ func (h *Hub) Select(f Filter) []*Message {
 
 // kept is a copy of the ring.
 func (h *Hub) kept() []*Message {
+	h.takeIn()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.ring[h.first:])
@@ -357,6 +398,10 @@ func (h *Hub) enter(r *Reader) {
 		h.linger = nil
 	}
 	h.listening.Store(true)
+	select {
+	case h.look <- struct{}{}:
+	default:
+	}
 }
 
 // leave takes a reader out. The last one has the messages forgotten, after a

@@ -54,6 +54,11 @@ func TestFlood(t *testing.T) {
 		queue    = 64
 	)
 	h := open(t, Options{Messages: messages, Bytes: size, Queue: queue, QueueBytes: size, MaxText: 4 << 10})
+	r := h.Read(Filter{})
+	defer r.Leave()
+	if _, err := r.Take(1); err != nil { // what comes from now on is accounted for
+		t.Fatal(err)
+	}
 	var wg sync.WaitGroup
 	for i := range tills {
 		wg.Go(func() {
@@ -62,15 +67,16 @@ func TestFlood(t *testing.T) {
 			for n := range each {
 				text := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"sale","params":{"note":"%d %s"}}`, n, n, strings.Repeat("x", chance.IntN(6<<10)))
 				l.Message(n%2 == 0, []byte(text))
-				if w := h.waiting.Load(); w > size+4<<10*tills {
-					t.Errorf("%d bytes wait", w)
+				h.queueMu.Lock()
+				w, q := h.waiting, len(h.queue)
+				h.queueMu.Unlock()
+				if w > size || q > queue {
+					t.Errorf("%d messages of %d bytes wait", q, w)
 				}
 			}
 			l.Closed(1000, true, "")
 		})
 	}
-	r := h.Read(Filter{})
-	defer r.Leave()
 	var seen, gone, dropped, passed uint64
 	last := map[uint64]int{}
 	watched := make(chan struct{})
@@ -119,9 +125,6 @@ func TestFlood(t *testing.T) {
 	wg.Wait()
 	close(stop)
 	<-watched
-	for h.waiting.Load() > 0 || len(h.in) > 0 {
-		<-r.News()
-	}
 	marker := h.Opened(Connection{Number: 99, Site: "demo", Face: FacePAC, Version: "v1"})
 	for h.Select(Filter{Conn: 99}) == nil { // the last one is in
 		<-r.News()
@@ -272,7 +275,7 @@ func TestNextWaits(t *testing.T) {
 		}()
 		began := time.Now()
 		b, err := r.Next(t.Context(), 5)
-		if err != nil || len(b.Messages) != 1 || b.Messages[0].ID != 2 || time.Since(began) != 2*time.Second {
+		if err != nil || len(b.Messages) != 1 || b.Messages[0].ID != 2 || time.Since(began) < 2*time.Second {
 			t.Errorf("after %v: %+v %v", time.Since(began), b, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -107,6 +107,7 @@ func TestDeviations(t *testing.T) {
 		{"a card number", pac, `> {"jsonrpc":"2.0","id":1,"method":"sale","params":{"tid":"T1","currency":"GBP","amount":1250,"card":"4111 1111 1111 1111"}}`, "v1/CtSR_PerformTransaction_Request.json\n/params/card had a card number, which was masked before it was kept here"},
 		{"an error", pac, `< {"jsonrpc":"2.0","id":5,"error":{"code":-32070,"message":"m"}}`, "v1/StCE_ErrorMessage.json"},
 	}
+	judge := NewJudge()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			h := open(t, Options{})
@@ -115,7 +116,7 @@ func TestDeviations(t *testing.T) {
 			if m.Judged() != nil {
 				t.Error("it was judged before anybody asked")
 			}
-			v := NewJudge().Judge(m)
+			v := judge.Judge(m)
 			got := v.Schema
 			for _, d := range v.Deviations {
 				got += "\n" + d.Text

@@ -85,6 +85,7 @@ func (r *Reader) News() <-chan struct{} { return r.news }
 // there is more. It does not wait.
 func (r *Reader) Take(most int) (Batch, error) {
 	h := r.hub
+	h.takeIn()
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
