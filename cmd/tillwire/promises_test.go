@@ -43,10 +43,9 @@ func TestPromisesCanBeRepeated(t *testing.T) {
 // checkTests looks for a test of each name of a command in its folders.
 func checkTests(t *testing.T, command string) {
 	t.Helper()
-	folders, names, found := strings.Cut(strings.TrimPrefix(command, "go test "), " -run ")
-	if !found {
-		t.Errorf("%s: runs no test by name", command)
-		return
+	folders, names, named := strings.Cut(strings.TrimPrefix(command, "go test "), " -run ")
+	if !named {
+		names = "Test"
 	}
 	var code strings.Builder
 	for _, folder := range strings.Fields(folders) {
