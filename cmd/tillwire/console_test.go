@@ -73,8 +73,14 @@ func (d *desk) card(name, how string) {
 // press presses keys of the machine with a finger.
 func (d *desk) press(keys ...string) {
 	d.t.Helper()
+	const screen = `document.querySelector(".machine-screen").innerHTML`
 	for _, k := range keys {
-		d.machine.Click(fmt.Sprintf(`[data-key="%s"]:not([aria-disabled])`, k))
+		key := fmt.Sprintf(`[data-key="%s"]:not([aria-disabled])`, k)
+		d.machine.WaitFor(key)
+		before := browser.Eval[string](d.machine, screen)
+		d.machine.Click(key)
+		// What follows is for the next thing that the machine shows.
+		d.machine.Wait(fmt.Sprintf(`%s !== %q`, screen, before))
 	}
 }
 

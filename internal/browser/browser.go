@@ -246,27 +246,29 @@ func moved(err error) bool {
 // what the page shows when it does not come true.
 func (tab *Tab) Wait(expression string) {
 	tab.t.Helper()
+	await[bool](tab, "!!("+expression+")")
+}
+
+// await waits until an expression has a value that counts as true, and returns it.
+func await[T any](tab *Tab, expression string) T {
+	tab.t.Helper()
 	const loop = `new Promise((done) => {
 		const end = performance.now() + %d;
 		(function look() {
-			let is; try { is = !!(%s); } catch { is = false; }
-			if (is || performance.now() > end) done(is); else setTimeout(look, 15);
+			let is; try { is = (%s); } catch { is = null; }
+			if (is || performance.now() > end) done(is || null); else setTimeout(look, 15);
 		})();
 	})`
 	for end := time.Now().Add(Limit); ; {
-		is, err := eval[bool](tab, fmt.Sprintf(loop, Limit.Milliseconds(), expression))
-		if is {
-			return
+		v, err := eval[*T](tab, fmt.Sprintf(loop, Limit.Milliseconds(), expression))
+		if err == nil && v != nil {
+			return *v
 		}
 		// A page that goes to another takes the wait with it; the next one may have it.
 		if err == nil || !moved(err) || time.Now().After(end) {
-			if err != nil {
-				tab.t.Logf("browser: %v", err)
-			}
-			break
+			tab.t.Fatalf("browser: this did not come true: %s\n%v\nthe page shows:\n%s%s", expression, err, tab.Text("body"), tab.why())
 		}
 	}
-	tab.t.Fatalf("browser: this did not come true: %s\nthe page shows:\n%s%s", expression, tab.Text("body"), tab.why())
 }
 
 // WaitText waits until the first element of a selector shows a text.
@@ -278,7 +280,7 @@ func (tab *Tab) WaitText(selector, text string) {
 // WaitFor waits until there is an element of a selector.
 func (tab *Tab) WaitFor(selector string) {
 	tab.t.Helper()
-	tab.Wait(fmt.Sprintf(`document.querySelector(%s)`, quote(selector)))
+	tab.Wait(fmt.Sprintf(`!!document.querySelector(%s)`, quote(selector)))
 }
 
 // Text is what the first element of a selector shows, or nothing without one.
@@ -291,15 +293,13 @@ func (tab *Tab) Text(selector string) string {
 // not covered by another, or touches it on a phone.
 func (tab *Tab) Click(selector string) {
 	tab.t.Helper()
-	q := quote(selector)
-	tab.Wait(fmt.Sprintf(`(() => {
+	at := await[struct{ X, Y float64 }](tab, fmt.Sprintf(`(() => {
 		const e = document.querySelector(%s);
-		if (!e || e.disabled || e.getAttribute("aria-disabled") === "true") return false;
+		if (!e || e.disabled || e.getAttribute("aria-disabled") === "true") return null;
 		e.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
-		const b = e.getBoundingClientRect(), hit = document.elementFromPoint(b.x + b.width / 2, b.y + b.height / 2);
-		return b.width > 0 && (e.contains(hit) || hit?.contains(e) && hit.tagName === "LABEL");
-	})()`, q))
-	at := Eval[struct{ X, Y float64 }](tab, fmt.Sprintf(`(() => { const b = document.querySelector(%s).getBoundingClientRect(); return { X: b.x + b.width / 2, Y: b.y + b.height / 2 }; })()`, q))
+		const b = e.getBoundingClientRect(), at = { X: b.x + b.width / 2, Y: b.y + b.height / 2 }, hit = document.elementFromPoint(at.X, at.Y);
+		return b.width > 0 && (e.contains(hit) || hit?.contains(e) && hit.tagName === "LABEL") && at;
+	})()`, quote(selector)))
 	tab.do(chromedp.MouseClickXY(at.X, at.Y))
 }
 
