@@ -20,36 +20,33 @@ var shown = []string{
 // goes wrong in it, nothing scrolls sideways, everything has a name.
 func TestEveryPage(t *testing.T) {
 	b := browser.Start(t)
-	web := httptest.NewServer(Handler(Options{Try: true, Console: true}))
+	web := httptest.NewServer(devHandler())
 	defer web.Close()
 	s := must(t, served)
-	for _, size := range []struct {
+	sizes := []struct {
 		name          string
 		width, height int
-	}{{"phone", 390, 844}, {"narrow", 360, 640}, {"desk", 1280, 900}} {
-		t.Run(size.name, func(t *testing.T) {
-			tab := b.Open(t, web.URL+"/docs/", size.width, size.height)
-			for _, p := range s.Pages() {
-				if size.name == "narrow" && !slices.Contains(shown, p.Path) {
-					continue
-				}
-				tab.Go(web.URL + p.url())
-				faults := append(tab.TooWide(), tab.Faults()...)
-				if !p.aside {
-					faults = append(faults, tab.Unlabelled()...)
-				}
-				for _, f := range faults {
-					t.Errorf("%s: %s", p.Path, f)
-				}
-				if size.name != "narrow" && slices.Contains(shown, p.Path) {
-					name := "docs-" + strings.ReplaceAll(p.Path, "/", "-") + "-" + size.name
-					tab.Shot(name)
-					tab.Dark(true)
-					tab.Shot(name + "-dark")
-					tab.Dark(false)
-				}
+	}{{"phone", 390, 844}, {"desk", 1280, 900}, {"narrow", 360, 640}}
+	tab := b.Open(t, web.URL+"/docs/", 390, 844)
+	for _, p := range s.Pages() {
+		tab.Go(web.URL + p.url())
+		for _, f := range tab.Unlabelled() {
+			t.Errorf("%s: without a name: %s", p.Path, f)
+		}
+		for _, size := range sizes {
+			tab.Size(size.width, size.height)
+			for _, f := range append(tab.TooWide(), tab.Faults()...) {
+				t.Errorf("%s, %s: %s", p.Path, size.name, f)
 			}
-		})
+			if size.name != "narrow" && slices.Contains(shown, p.Path) {
+				name := "docs-" + strings.ReplaceAll(p.Path, "/", "-") + "-" + size.name
+				tab.Shot(name)
+				tab.Dark(true)
+				tab.Shot(name + "-dark")
+				tab.Dark(false)
+			}
+		}
+		tab.Size(390, 844)
 	}
 }
 
@@ -57,8 +54,9 @@ func TestEveryPage(t *testing.T) {
 // that something is painted.
 func TestPaint(t *testing.T) {
 	b := browser.Start(t)
-	web := httptest.NewServer(Handler(Options{Try: true, Console: true}))
+	web := httptest.NewServer(devHandler())
 	defer web.Close()
+	get(devHandler(), "GET", "/docs/") // the pages are made once, for the first reader
 	for _, page := range []string{"", "v1/pac/performTransaction", "flows"} {
 		tab := b.Open(t, web.URL+"/docs/"+page, 390, 844)
 		tab.Wait(`performance.getEntriesByName("first-contentful-paint").length`)
@@ -74,7 +72,7 @@ func TestPaint(t *testing.T) {
 
 func TestInTheBrowser(t *testing.T) {
 	b := browser.Start(t)
-	web := httptest.NewServer(Handler(Options{}))
+	web := httptest.NewServer(plainHandler())
 	defer web.Close()
 	root := web.URL + "/docs/"
 

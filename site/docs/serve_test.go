@@ -6,12 +6,19 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tillwire/tillwire/site/look"
+)
+
+// Handlers that all tests share: each makes its pages once.
+var (
+	plainHandler = sync.OnceValue(func() http.Handler { return Handler(Options{}) })
+	devHandler   = sync.OnceValue(func() http.Handler { return Handler(Options{Try: true, Console: true}) })
 )
 
 func get(h http.Handler, method, target string, header ...string) *httptest.ResponseRecorder {
@@ -25,7 +32,7 @@ func get(h http.Handler, method, target string, header ...string) *httptest.Resp
 }
 
 func TestHandler(t *testing.T) {
-	h := Handler(Options{})
+	h := plainHandler()
 	for _, c := range []struct {
 		method, path string
 		status       int
@@ -75,10 +82,10 @@ func TestHandler(t *testing.T) {
 		})
 	}
 	page := get(h, "GET", "/docs/")
-	for _, m := range linkPattern.FindAllStringSubmatch(page.Body.String(), -1) {
-		if strings.HasPrefix(m[2], "assets/") {
-			if w := get(h, "GET", "/docs/"+m[2]); w.Code != 200 || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
-				t.Errorf("%s: %d", m[2], w.Code)
+	for _, l := range read(page.Body.String()).links {
+		if strings.HasPrefix(l, "assets/") {
+			if w := get(h, "GET", "/docs/"+l); w.Code != 200 || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+				t.Errorf("%s: %d", l, w.Code)
 			}
 		}
 	}
@@ -86,7 +93,7 @@ func TestHandler(t *testing.T) {
 
 // TestHandlerPacks: compressed on request, and not sent again to who has it.
 func TestHandlerPacks(t *testing.T) {
-	h := Handler(Options{})
+	h := plainHandler()
 	plain := get(h, "GET", "/docs/flows")
 	for range 2 {
 		packed := get(h, "GET", "/docs/flows", "Accept-Encoding", "gzip, br")
@@ -107,7 +114,7 @@ func TestHandlerPacks(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	h := Handler(Options{Try: true})
+	h := devHandler()
 	check := func(t *testing.T, o checkOrder, header ...string) (int, verdict) {
 		t.Helper()
 		body, err := json.Marshal(o)
