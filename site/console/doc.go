@@ -39,13 +39,13 @@
 // # Components
 //
 // assets/lib.js is what modules import: html (htm bound to Preact), signals and
-// hooks, live (watch and act), and the parts that pages share: Receipt, Amount,
-// Badge, Field, Clock, Empty, Notice. Their rules: a component is a function of
-// its props; state that more than one of them reads is a signal at the top of
-// the module; text is put in as text, never as HTML; no style attribute (the
-// policy forbids it) but classes of site/look; each control has a label that can
-// be read out; money is a BigInt or whole minor units, parsed by digits. The
-// Content-Security-Policy allows scripts and styles of this origin only.
+// hooks; useWatch, act and tried over the live socket; money and minor for
+// amounts; and the parts that pages share: Receipt, Badge, Dot, Button, Field,
+// Clock, Empty, Notice. Their rules: a component is a function of its props;
+// state that more than one of them reads is a signal at the top of the module;
+// text is put in as text, never as HTML; no style attribute (the policy forbids
+// it) but classes of site/look; each control has a label that can be read out;
+// money is whole minor units, read and written by digits.
 //
 // # Who may look
 //

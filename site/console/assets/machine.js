@@ -1,15 +1,21 @@
 // One terminal: a card machine that can be touched. What is drawn is what the
 // machine says of itself; a press goes to the machine and comes back as its
 // next face, to this tab and to every other that shows it.
-import { html, mount, setting, signal, useWatch, useState, useEffect, useRef, act, tried, Receipt, Badge, Dot, Button, Field, Notice, Clock } from "./lib.js";
+import { html, mount, setting, signal, useWatch, useState, useEffect, useRef, act, tried, say, Receipt, Badge, Dot, Button, Field, Notice, Clock } from "./lib.js";
 
 const tid = decodeURIComponent(location.pathname.split("/").pop());
 const site = new URLSearchParams(location.search).get("site") ?? setting.sites[0];
 const what = { site, tid };
 const hands = setting.hands;
 
+const byHand = signal(false);
+
 // press sends a key. One that does nothing at this moment is no fault.
-const press = (key) => act("press", { ...what, key }).catch(() => {});
+function press(key) {
+  if (!hands) return;
+  if (!byHand.value) say("It plays by itself now. Choose “You, by hand” to use its keys.");
+  act("press", { ...what, key }).catch(() => {});
+}
 const chosen = signal("");
 
 // toMachine puts the focus on the machine, so that keys can be typed.
@@ -224,6 +230,7 @@ function Page() {
   const [face, error] = useWatch("machine", what);
   const [props] = useWatch("props", {});
   const [list] = useWatch("terminals", {});
+  byHand.value = !!face?.byHand;
   const standing = list?.find((t) => t.site === site && t.tid.toUpperCase() === tid.toUpperCase());
   useEffect(() => { document.title = tid + " · Tillwire console"; }, []);
   return html`<div class="stack">
