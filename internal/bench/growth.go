@@ -24,8 +24,8 @@ func (b *bench) growth(ctx context.Context) (Group, error) {
 	g := Group{
 		Meaning: fmt.Sprintf("What a sale costs with so many records behind it in the journal, over what it costs with few, %d in flight: processor's time of "+
 			"this whole process, and time on the clock; through the gateway over real sockets, and for information the journal alone, with as many "+
-			"goroutines that append sales. A turn is %d sales, after a quarter as many; the small journal is made anew for each, the large ones keep what "+
-			"they are given. The sales behind were appended by the journal itself, and are of %d terminals.", n, b.GrowthSales, pastTerminals),
+			"goroutines that append sales. A turn is %d sales, after a quarter as many; the small journal is made anew for each round, the large ones keep "+
+			"what they are given. The sales behind were appended by the journal itself, and are of %d terminals.", n, b.GrowthSales, pastTerminals),
 		Notes: []string{fmt.Sprintf("A sale leaves %d records in %d appends.", f.records, len(f.appends))},
 	}
 	few := b.Behind[0]
