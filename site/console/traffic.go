@@ -283,7 +283,7 @@ func fromOf(m *traffic.Message) string {
 // told are the members of params and result that say the most, the first of
 // them first.
 var told = []string{
-	"notificationValue", "value", "transactionResult", "reportResult", "reportType", "state", "answer", "cancelling", "cancelled", "accepted",
+	"notificationValue", "value", "type", "result", "transactionResult", "reportResult", "reportType", "state", "answer", "cancelling", "cancelled", "accepted",
 	"confirmed", "recorded", "tableId", "amountTotal", "amountPaid", "amount", "amountBase", "amountCashback", "requestKey", "authCode",
 }
 
@@ -327,6 +327,14 @@ func gistOf(m *traffic.Message) string {
 	}
 	members := map[string]jsontext.Value{}
 	_ = json.Unmarshal(top, &members, lenient...)
+	for _, name := range []string{"transaction", "outcome"} { // of the terminal link
+		inner := map[string]jsontext.Value{}
+		if json.Unmarshal(members[name], &inner, lenient...) == nil {
+			for key, v := range inner {
+				members[key] = v
+			}
+		}
+	}
 	var words []string
 	amounts := false
 	for _, name := range told {

@@ -153,6 +153,7 @@ func TestGist(t *testing.T) {
 		{`{"jsonrpc":"2.0","error":{"code":-32700,"message":"Parse error"}}`, "-32700 Parse error"},
 		{`{"jsonrpc":"2.0","id":1,"result":{"tableIds":["12","Bar 2"],"currency":"GBP"}}`, `tables "12","Bar 2"`},
 		{`{` + strings.Repeat("é", 300), "{" + strings.Repeat("é", 118) + "…"},
+		{`{"jsonrpc":"2.0","method":"ended","params":{"requestId":"r","outcome":{"type":"SALE","result":"VOID","currency":"GBP","amountBase":500}}}`, "SALE · VOID · GBP 5.00"},
 		{`null`, "null"},
 	} {
 		l.Message(false, []byte(tt.said))

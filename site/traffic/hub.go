@@ -94,6 +94,7 @@ type Line struct {
 	hub *Hub
 
 	missed atomic.Bool   // messages of it were left out, or came before anybody looked
+	unsure atomic.Bool   // so many of its requests were open that they were given up
 	heard  atomic.Uint64 // messages in all
 	tid    atomic.Pointer[string]
 	end    atomic.Pointer[Ending]

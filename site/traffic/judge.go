@@ -217,7 +217,7 @@ func (j *Judge) envelope(m *Message, v *Verdict) {
 		}
 		v.add("/id", "id", "/id is "+what+", must be an integer from 0 to 999999")
 	}
-	if m.Kind == Reply && m.Answers == 0 && there && m.ID != NoID && !m.Line.Missed() {
+	if m.Kind == Reply && m.Answers == 0 && there && m.ID != NoID && !m.Line.partial() {
 		v.add("/id", "match", fmt.Sprintf("/id is %d, which no open request has", m.ID))
 	}
 }
@@ -241,7 +241,7 @@ func (j *Judge) schemaFor(m *Message, v *Verdict) (s spec.Schema, title string, 
 		return s, msg.Title, ok
 	case Reply:
 		if m.Answers == 0 {
-			if v.Unjudged = "its request was not kept"; !m.Line.Missed() {
+			if v.Unjudged = "its request was not kept"; !m.Line.partial() {
 				v.Unjudged = "it answers no open request"
 			}
 			return spec.Schema{}, "Reply", false
@@ -272,6 +272,9 @@ func (j *Judge) schemaFor(m *Message, v *Verdict) (s spec.Schema, title string, 
 	v.add("/method", "required", "/method is required, or result or error in an answer")
 	return spec.Schema{}, "", false
 }
+
+// partial reports whether requests of the connection may not be known.
+func (l *Line) partial() bool { return l.Missed() || l.unsure.Load() }
 
 func other(k spec.Kind) spec.Kind {
 	if k == spec.KindRequest {

@@ -88,7 +88,7 @@ func (x *matcher) place(m *Message) string {
 func (x *matcher) ask(m *Message) {
 	if x.count >= maxOpen {
 		x.open, x.count = [2]map[int][]asked{}, 0
-		m.Line.missed.Store(true)
+		m.Line.unsure.Store(true)
 	}
 	s := side(m.FromGateway)
 	if x.open[s] == nil {

@@ -1,7 +1,7 @@
 // The traffic: every message as it happens, and one of them in full.
 import { html, mount, signal, computed, batch, watch, act, setting, useEffect, useRef, Badge, Dot, Empty, Button, Field, Notice, online } from "./lib.js";
 
-const most = 500; // rows that are shown
+const most = 300; // rows that are drawn
 
 // ---- the filters stand in the address ----
 
@@ -30,32 +30,69 @@ const paused = signal(false);
 const held = signal(0); // rows that came while it was paused
 const left = signal({ before: 0, passed: 0, gone: 0, dropped: 0 });
 const refused = signal("");
+const loaded = signal(false);
 let waiting = []; // batches that came while it was paused
 
+// What has come lies in the model; it is drawn as often as this browser can, not
+// as often as something comes. What is pushed out of the model before it was
+// drawn is counted.
+let model = [], drawn = 0, scheduled = false, dirty = false, soonest = 0;
+
 function take(b) {
-  let list = b.first ? [] : rows.value;
-  if (b.first) left.value = { before: b.before ?? 0, passed: 0, gone: 0, dropped: 0 };
+  let list = b.first ? [] : model;
+  if (b.first) {
+    left.value = { before: b.before ?? 0, passed: 0, gone: 0, dropped: 0 };
+    drawn = 0;
+  }
+  let { passed = 0, gone = 0, dropped = 0 } = b;
   if (b.rows) {
     list = list.concat(b.rows);
-    const here = new Map(list.map((r) => [r.seq, r]));
-    for (const r of b.rows) { // a request learns of its answer when that comes
-      const asked = r.answers && here.get(r.answers);
-      if (asked && !asked.answer) list[list.indexOf(asked)] = { ...asked, answer: r.seq };
+    const asked = new Map();
+    for (const r of b.rows) if (r.answers) asked.set(r.answers, r.seq); // a request learns of its answer when that comes
+    if (asked.size) list = list.map((r) => asked.has(r.seq) && !r.answer ? { ...r, answer: asked.get(r.seq) } : r);
+    const out = list.length - most;
+    if (out > 0) {
+      if (!b.first && !document.hidden) passed += list.slice(0, out).filter((r) => r.seq > drawn).length;
+      list = list.slice(out);
     }
-    list = list.slice(-most);
   }
   if (b.verdicts) {
     const news = new Map(b.verdicts.map((v) => [v.seq, v]));
     list = list.map((r) => news.has(r.seq) ? { ...r, ...news.get(r.seq) } : r);
   }
+  model = list;
   batch(() => {
-    rows.value = list;
     if (b.lines) lines.value = b.lines;
-    const { passed = 0, gone = 0, dropped = 0 } = b;
     if (!b.first && passed + gone + dropped) {
       const l = left.value;
       left.value = { ...l, passed: l.passed + passed, gone: l.gone + gone, dropped: l.dropped + dropped };
     }
+  });
+  dirty = true;
+  schedule();
+}
+
+function schedule() {
+  if (scheduled) return;
+  scheduled = true;
+  setTimeout(() => requestAnimationFrame(draw), Math.max(0, soonest - performance.now()));
+}
+
+// draw shows the model, and leaves the browser three times as long as that took
+// for other things.
+function draw() {
+  const began = performance.now();
+  dirty = false;
+  batch(() => {
+    loaded.value = true;
+    rows.value = model;
+  });
+  drawn = model.at(-1)?.seq ?? drawn;
+  requestAnimationFrame(() => {
+    const now = performance.now();
+    soonest = now + Math.max(50, 3 * (now - began - 16));
+    scheduled = false;
+    if (dirty) schedule();
   });
 }
 
@@ -63,7 +100,8 @@ let ends;
 function begin() {
   ends?.();
   waiting = [];
-  batch(() => { rows.value = []; held.value = 0; refused.value = ""; });
+  model = [];
+  batch(() => { rows.value = []; held.value = 0; refused.value = ""; loaded.value = false; });
   const f = Object.fromEntries(names.map((n) => [n, filters[n].value.trim()]));
   ends = watch("traffic", { ...f, conn: parseInt(f.conn || "0", 10) || 0, wrong: f.wrong !== "" }, (b) => {
     if (!paused.value) return take(b);
@@ -159,6 +197,21 @@ function move(e) {
   button?.scrollIntoView({ block: "nearest" });
 }
 
+// Rows that have not changed are not compared again: a row keeps its node.
+const drawnRows = new Map();
+
+function nodes(list, partner) {
+  const here = new Set(list.map((r) => r.seq));
+  for (const seq of drawnRows.keys()) if (!here.has(seq)) drawnRows.delete(seq);
+  return list.map((r) => {
+    const chosen = r.seq === selected.value, mate = r.seq === partner, old = drawnRows.get(r.seq);
+    if (old && old.r === r && old.chosen === chosen && old.mate === mate) return old.node;
+    const node = html`<${Row} key=${r.seq} r=${r} chosen=${chosen} partner=${mate} />`;
+    drawnRows.set(r.seq, { r, chosen, mate, node });
+    return node;
+  });
+}
+
 function List() {
   const list = rows.value, d = detail.value, box = useRef(), stuck = useRef(true);
   const partner = d && d.row.seq === selected.value ? d.row.answers || d.row.answer : 0;
@@ -167,8 +220,8 @@ function List() {
   }, [list]);
   const scrolled = (e) => { stuck.current = e.currentTarget.scrollHeight - e.currentTarget.scrollTop - e.currentTarget.clientHeight < 40; };
   return html`<div class="traffic-list" ref=${box} onScroll=${scrolled} onKeyDown=${move} tabindex="0" role="region" aria-label="Messages, the newest last; arrow keys move">
-    <table id="traffic"><thead><tr><th scope="col">Time</th><th scope="col"><span class="vh">Direction</span></th><th scope="col">Message</th><th scope="col">Says</th><th scope="col"><span class="vh">Deviations</span></th><th scope="col">TID</th><th scope="col" class="num">id</th><th scope="col" class="num">After</th><th scope="col" class="num">Line</th></tr></thead>
-    <tbody>${list.map((r) => html`<${Row} key=${r.seq} r=${r} chosen=${r.seq === selected.value} partner=${r.seq === partner} />`)}</tbody></table>
+    <table id="traffic"><colgroup><col class="c-time" /><col class="c-way" /><col class="c-name" /><col /><col class="c-mark" /><col class="c-tid" /><col class="c-id" /><col class="c-after" /><col class="c-line" /></colgroup><thead><tr><th scope="col">Time</th><th scope="col"><span class="vh">Direction</span></th><th scope="col">Message</th><th scope="col">Says</th><th scope="col"><span class="vh">Deviations</span></th><th scope="col">TID</th><th scope="col" class="num">id</th><th scope="col" class="num">After</th><th scope="col" class="num">Line</th></tr></thead>
+    <tbody>${nodes(list, partner)}</tbody></table>
   </div>`;
 }
 
@@ -179,6 +232,8 @@ function Left() {
   if (l.passed) words.push(`${l.passed} were left out because more came than can be shown; a filter shows them`);
   if (l.gone) words.push(`${l.gone} were pushed out before this page could read them`);
   if (l.dropped) words.push(`${l.dropped} were never kept: they came faster than they could be taken in`);
+  const late = lines.value.filter((x) => x.missed && x.open).length;
+  if (late) words.push(`of ${late} open ${late === 1 ? "connection" : "connections"} something is missing: messages are kept only while somebody looks, unless this is a development gateway`);
   return html`<p id="left" class=${"traffic-left " + (l.passed + l.gone + l.dropped ? "warn-text" : "quiet")} role="status">${rows.value.length} shown${words.length > 0 && "; " + words.join("; ")}.</p>`;
 }
 
@@ -267,13 +322,14 @@ function Page() {
   return html`<div class="stack traffic-page">
     <div class="toolbar"><h1 class="grow">Traffic</h1>
       <${Button} id="pause" aria-pressed=${paused.value} onClick=${() => pause(!paused.value)}>${paused.value ? `Go on${held.value ? ` (${held.value} new)` : ""}` : "Pause"}<//>
-      <a class="button" id="export" href=${script.value} download title="As a scenario that tillwire replay plays again">Export as a scenario</a>
+      ${filters.face.value === "terminal" ? html`<${Button} id="export" disabled title="A scenario has the tills' side of a conversation; choose another path">Export as a scenario<//>`
+        : html`<a class="button" id="export" href=${script.value} download title="As a scenario that tillwire replay plays again">Export as a scenario</a>`}
     </div>
     <${Filters} />
     ${refused.value && html`<${Notice} kind="bad">${refused.value}<//>`}
     <div class=${"traffic-split" + (selected.value ? " reading" : "")}>
       <div class="traffic-main">
-        ${rows.value.length > 0 ? html`<${List} />` : html`<${Empty}>Nothing was said yet that fits. Messages come here as they pass.<//>`}
+        ${rows.value.length > 0 ? html`<${List} />` : !loaded.value ? html`<${Empty}>Listening…<//>` : html`<${Empty}>Nothing was said yet that fits. Messages come here as they pass.<//>`}
         <${Left} />
       </div>
       <${Detail} />
