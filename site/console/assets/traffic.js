@@ -234,7 +234,7 @@ function Left() {
   if (l.dropped) words.push(`${l.dropped} were never kept: they came faster than they could be taken in`);
   const late = lines.value.filter((x) => x.missed && x.open).length;
   if (late) words.push(`of ${late} open ${late === 1 ? "connection" : "connections"} something is missing: messages are kept only while somebody looks, unless this is a development gateway`);
-  return html`<p id="left" class=${"traffic-left " + (l.passed + l.gone + l.dropped ? "warn-text" : "quiet")} role="status">${rows.value.length} shown${words.length > 0 && "; " + words.join("; ")}.</p>`;
+  return html`<p id="left" class=${"traffic-left " + (l.passed + l.gone + l.dropped ? "warn-text" : "quiet")} role="status">${rows.value.length} shown${words.length > 0 && "; " + words.join("; ")}.${!selected.value && rows.value.length > 0 && " Choose one to read it whole."}</p>`;
 }
 
 const cell = (text) => {
@@ -254,7 +254,7 @@ const Link = ({ r, children }) => html`<a href=${"?" + (() => { const q = addres
 function Detail() {
   const d = detail.value;
   if (lost.value && selected.value) return html`<section class="panel traffic-detail" aria-label="Message"><p class="quiet">${lost.value}</p></section>`;
-  if (!d) return html`<section class="traffic-detail" aria-label="Message"><${Empty}>Choose a message to read it whole.<//></section>`;
+  if (!d) return null;
   const { row: r, peer: p } = d;
   return html`<section class="panel stack traffic-detail" id="detail" aria-labelledby="detail-title">
     <div class="toolbar"><h2 id="detail-title" class="grow">${d.title || title(r)}</h2><${Button} kind="quiet small" id="detail-close" onClick=${() => open(0)}>Close<//></div>
