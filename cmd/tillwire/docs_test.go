@@ -54,9 +54,15 @@ func TestTryIt(t *testing.T) {
 		tab.Click("#try [name=stop]")
 		tab.WaitText("#try .status", "Closed")
 	})
-	t.Run("an extension", func(t *testing.T) {
+	t.Run("extensions", func(t *testing.T) {
 		tab := b.Open(t, root+"v1/extensions/status#try", 1280, 900)
 		tab.Click("#try [name=send]")
 		tab.Wait(`document.querySelectorAll(".talk > li").length === 2 && ` + all)
+		for _, name := range []string{"keys", "resume"} {
+			tab.Go(root + "v1/extensions/" + name + "#try")
+			tab.Click("#try [name=send]")
+			tab.WaitText(".talk", "SUCCESSFUL")
+			tab.Wait(all)
+		}
 	})
 }

@@ -222,12 +222,12 @@ func titleOf(k spec.Kind) string {
 	return "Error message"
 }
 
-var errorNumber = regexp.MustCompile(`\berrors? (-32\d{3})`)
+var errorNumber = regexp.MustCompile(`\b(error|code) (-32\d{3})\b`)
 
 // cutV0 takes the part about v0 off a message's text, and makes links of the
 // errors that it names.
 func cutV0(about string) (rest, v0 string) {
-	about = errorNumber.ReplaceAllString(about, "error [$1](/docs/errors#$1)")
+	about = errorNumber.ReplaceAllString(about, "$1 [$2](/docs/errors#$2)")
 	rest, v0, _ = strings.Cut(about, "### In v0")
 	return strings.TrimSpace(rest), strings.TrimSpace(v0)
 }

@@ -49,7 +49,7 @@ const checkPath = "/docs/try/check"
 func (h *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", look.Policy)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.Header().Set("Referrer-Policy", "same-origin")
 	if r.URL.Path == checkPath && h.options.Try {
 		h.judge(w, r)
 		return

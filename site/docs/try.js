@@ -37,6 +37,7 @@ export function start(box, base) {
       url.searchParams.set("installer-id", "DEMOINST");
     }
     if (extensions) url.searchParams.set("extensions", extensions);
+    if (extensions === "resume") url.searchParams.set("stream", `docs-${Math.random().toString(36).slice(2)}`);
     return url.href;
   }
 
