@@ -354,6 +354,82 @@ func TestConsoleCable(t *testing.T) {
 	d.outcome("SUCCESSFUL")
 }
 
+// TestConsolePaperAndPower: the paper ends in the middle of a sale and somebody
+// puts a roll in; the power goes before the PIN is in, and no money is taken.
+func TestConsolePaperAndPower(t *testing.T) {
+	d := sit(t)
+	d.machine.Click(`#roll button:last-child`)
+	d.sale("6.00")
+	d.card("visa-debit", "insert")
+	d.press("enter", "1", "2", "3", "4", "enter")
+	d.machine.Click(`[data-way="takeOut"]:not(:disabled)`)
+	d.till.WaitText("#running", "REPLACE_PAPER")
+	d.machine.WaitText("main", "Put a new roll in")
+	d.machine.Click(`#roll button:first-child`)
+	d.outcome("SUCCESSFUL")
+	d.machine.WaitText(".machine-pile", "MERCHANT COPY")
+	d.machine.Click("#tear-off")
+	d.machine.Wait(`document.querySelectorAll(".machine-pile figure").length === 0`)
+	d.machine.Click(`#cable button:last-child`) // while nothing runs
+	d.machine.WaitText("#machine", "NO LINE")
+	d.machine.Click(`#cable button:first-child`)
+	d.machine.WaitText("#machine", "ONLINE")
+
+	d.sale("6.00")
+	d.card("visa-debit", "insert")
+	d.press("enter", "1", "2")
+	d.machine.Click(`#power button:last-child`)
+	d.machine.WaitFor(".machine-screen.off")
+	d.machine.Click(`#power button:first-child`)
+	d.outcome("UNSUCCESSFUL")
+	d.machine.WaitText("#machine", "READY")
+}
+
+// TestConsoleScenario: one that is chosen is played once, while people look on.
+func TestConsoleScenario(t *testing.T) {
+	b, address := browser.Start(t), devHouse(t)
+	d := &desk{t: t, b: b, address: address}
+	d.machine = b.Open(t, address+"terminals/"+testTID, 390, 844)
+	d.machine.Choose("#scenario-name", "declined")
+	d.machine.Click("#scenario-set")
+	d.machine.WaitText("main", "1 chosen")
+	d.till = b.Open(t, address+"till", 1280, 900)
+	d.till.WaitText("main", "connected")
+	for _, want := range []string{"DECLINED", "SUCCESSFUL"} {
+		d.sale("1.00")
+		d.outcome(want)
+	}
+	d.machine.Choose("#scenario-times", "0")
+	d.machine.Click("#scenario-set")
+	d.machine.WaitText("main", "always one")
+	d.sale("1.00")
+	d.outcome("DECLINED")
+	d.machine.Click("#scenario-off:not(:disabled)")
+	d.machine.Wait(`document.getElementById("scenario-off").disabled`)
+}
+
+// TestConsolePreAuthorisation: its auth code goes into the completion.
+func TestConsolePreAuthorisation(t *testing.T) {
+	b, address := browser.Start(t), devHouse(t)
+	d := &desk{t: t, b: b, till: b.Open(t, address+"till", 1280, 900)}
+	d.till.WaitText("main", "connected")
+	d.till.Choose("#method", "preAuth")
+	d.sale("50.00")
+	d.outcome("SUCCESSFUL")
+	code := browser.Eval[string](d.till, `document.querySelector("#outcome .facts dd.mono").innerText`)
+	d.till.Choose("#method", "completion")
+	d.till.Fill("#amount", "45.00")
+	d.till.Click("#start")
+	d.till.WaitText("form", "needs the auth code")
+	d.till.Fill("#auth-code", code)
+	d.till.Click("#start")
+	d.till.WaitText("#outcome", "COMPLETION")
+	d.till.Choose("#method", "accountVerification")
+	d.till.Wait(`!document.getElementById("amount")`)
+	d.till.Click("#start:not(:disabled)")
+	d.till.WaitText("#outcome", "ACCOUNT_VERIFICATION")
+}
+
 // TestConsoleTabsInStep: two tabs show one machine, and keys typed in one of them
 // appear in the other.
 func TestConsoleTabsInStep(t *testing.T) {

@@ -84,6 +84,7 @@ func (m *Machine) Script(next ...Script) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.scripts = append(m.scripts, next...)
+	m.stir()
 }
 
 // A Show is one more notification after another one.
@@ -95,6 +96,7 @@ func (m *Machine) Always(s Script) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.always = &s
+	m.stir()
 }
 
 // Calm takes back what Script and Always said. A transaction that runs stays as
@@ -103,6 +105,7 @@ func (m *Machine) Calm() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.scripts, m.always = nil, nil
+	m.stir()
 }
 
 // pick chooses what happens in a request: what Script said, what Always said,
