@@ -459,6 +459,7 @@ func guides() []guide {
 		{source: "docs/scenarios.md", path: "scenarios", section: sectionGuides},
 		{source: "docs/test-cards.md", path: "test-cards", section: sectionGuides},
 		{source: "docs/real-machines.md", path: "real-machines", section: sectionGuides},
+		{source: "docs/replay.md", path: "replay", section: sectionGuides},
 		{source: "docs/states.md", path: "states", section: sectionGuides},
 
 		{source: "docs/terminal-link.md", path: "terminal-link", section: sectionLink, title: "How it works"},
