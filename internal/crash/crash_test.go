@@ -234,6 +234,18 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestOwed: points that were missed get another turn, until they are hit.
+func TestOwed(t *testing.T) {
+	done := tally{points: map[string]bool{"hit since": true}, retry: []string{"hit since", "missed"}}
+	b := blow{point: "planned", nth: 3, power: true}
+	if got := done.owed(b); got != (blow{point: "missed", nth: 1, power: true}) {
+		t.Errorf("first %+v", got)
+	}
+	if got := done.owed(b); got != b {
+		t.Errorf("then %+v", got)
+	}
+}
+
 func TestReadCharges(t *testing.T) {
 	file := filepath.Join(t.TempDir(), acquirerFile)
 	write := func(text string) {

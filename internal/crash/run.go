@@ -206,7 +206,8 @@ type tally struct {
 	kills, early, atPoints int
 	points                 map[string]bool
 	missed                 []string
-	freezes                int // of the gateway
+	retry                  []string // of them
+	freezes                int      // of the gateway
 	longest                time.Duration
 
 	farKills   int // of remote terminals
@@ -226,6 +227,19 @@ type cuts struct {
 func (c *cuts) add(l powercut.Loss) {
 	c.loss.Writes += l.Writes
 	c.loss.Names += l.Names
+}
+
+// owed is a blow at a point that was missed so far, or b when there is none.
+func (t *tally) owed(b blow) blow {
+	for len(t.retry) > 0 {
+		point := t.retry[0]
+		t.retry = t.retry[1:]
+		if !t.points[point] {
+			b.point, b.nth = point, 1
+			break
+		}
+	}
+	return b
 }
 
 func (t *tally) freeze(d time.Duration) {
@@ -284,6 +298,9 @@ func run(ctx context.Context, c config) (tally, books, error) {
 	defer s.crew.close()
 	s.tables = s.crew.book(member{name: "tables"})
 	for i, b := range blows {
+		if i > 2*len(points()) && i%4 == 1 { // instead of what was met before
+			b = done.owed(b)
+		}
 		if err := s.strike(ctx, c.seed, b, &done); err != nil {
 			return done, books{}, fmt.Errorf("life %d, %+v: %w", i+1, b, err)
 		}
@@ -387,7 +404,7 @@ func (s *shop) strike(ctx context.Context, seed uint64, b blow, done *tally) err
 		done.atPoints++
 		done.points[b.point] = true
 	default:
-		done.missed = append(done.missed, b.point)
+		done.missed, done.retry = append(done.missed, b.point), append(done.retry, b.point)
 	}
 	return nil
 }
