@@ -171,9 +171,18 @@ func (h *Hub) Close() {
 		r.wake()
 	}
 	h.mu.Unlock()
-	h.listening.Store(false)
+	h.hush()
 	close(h.quit)
 	<-h.done
+}
+
+// hush has nothing listened to any more, and forgets what waits, which is not
+// masked yet.
+func (h *Hub) hush() {
+	h.queueMu.Lock()
+	defer h.queueMu.Unlock()
+	h.listening.Store(false)
+	h.queue, h.waiting = nil, 0
 }
 
 // Opened tells of a new connection and returns who is told of its messages.
@@ -222,6 +231,11 @@ func (l *Line) Closed(code int, byPeer bool, reason string) {
 // offer puts an event into the queue, with a copy of its text, or counts it.
 func (h *Hub) offer(e event) {
 	h.queueMu.Lock()
+	if !h.listening.Load() {
+		h.queueMu.Unlock()
+		e.line.missed.Store(true)
+		return
+	}
 	room := len(h.queue) < h.opt.Queue && h.waiting+len(e.text) <= h.opt.QueueBytes
 	if room {
 		e.text = slices.Clone(e.text)
@@ -422,7 +436,7 @@ func (h *Hub) leave(r *Reader) {
 			return // somebody looks again
 		}
 		h.linger = nil
-		h.listening.Store(false)
+		h.hush()
 		h.evicted = h.seq
 		h.ring, h.first, h.bytes = nil, 0, 0
 		h.linesMu.Lock()
