@@ -443,6 +443,7 @@ func guides() []guide {
 	return []guide{
 		{source: "docs/index.md", path: "index", section: sectionStart, title: "Tillwire docs"},
 		{source: "docs/start.md", path: "start", section: sectionStart},
+		{source: "docs/tour.md", path: "tour", section: sectionStart},
 		{source: "docs/results.md", path: "results", section: sectionStart},
 		{source: "docs/flows.md", path: "flows", section: sectionStart},
 		{source: "docs/checklist.md", path: "checklist", section: sectionStart},
