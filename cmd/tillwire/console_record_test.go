@@ -176,6 +176,10 @@ func TestConsoleRecord(t *testing.T) {
 	tab.Wait(`!document.getElementById("resolve")`)
 	tab.Wait(`document.title.startsWith("SALE at VCMDEMOSIP0")`)
 	tab.Shot("life-late")
+	tab.Click("#timeline .message a")
+	tab.WaitText("#detail", "Perform Transaction")
+	tab.WaitText("#detail", "Answered by")
+	tab.Wait(`location.pathname === "/console/traffic"`)
 	m.Touch(false)
 
 	// One that can never tell is resolved by hand.

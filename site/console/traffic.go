@@ -24,7 +24,7 @@ import (
 const (
 	trafficEvery  = 100 * time.Millisecond
 	trafficRows   = 250 // each time
-	trafficFirst  = 500 // of what was there before
+	trafficFirst  = 300 // of what was there before
 	judgeTime     = 10 * time.Millisecond
 	judgeBacklog  = 1000
 	linesEvery    = time.Second

@@ -81,6 +81,23 @@ func TestTrafficPage(t *testing.T) {
 	tab.WaitText("#detail", "-32074")
 	tab.Keys(kb.Escape)
 	tab.Wait(`!document.querySelector("#detail")`)
+
+	// A request that is read shows its answer once that comes; what came during a
+	// pause is all there after it.
+	l.Message(false, []byte(`{"jsonrpc":"2.0","id":30,"method":"terminalDetails","params":{"tid":"VCMDEMOSIP0"}}`))
+	tab.WaitText("#traffic tbody tr:last-child", "terminalDetails")
+	tab.Click("#traffic tbody tr:last-child .traffic-name")
+	tab.WaitText("#detail", "not yet")
+	l.Message(true, []byte(`{"jsonrpc":"2.0","id":30,"result":{"tid":"VCMDEMOSIP0","currency":"GBP","status":"AVAILABLE"}}`))
+	tab.WaitText("#detail", "Answered by")
+	tab.Click("#pause")
+	for i := range 700 {
+		l.Message(true, fmt.Appendf(nil, `{"jsonrpc":"2.0","method":"terminalNotification","params":{"notificationValue":"PIN_ENTRY","tid":"VCMDEMOSIP%d"}}`, i%10))
+	}
+	tab.WaitText("#pause", "70 new")
+	tab.WaitText("#left", "8 shown")
+	tab.Click("#pause")
+	tab.WaitText("#left", "78 shown")
 	if text := tab.Text("body"); strings.Contains(text, "NOT-YOURS") {
 		t.Error("another site's message is shown")
 	}

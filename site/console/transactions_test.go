@@ -216,7 +216,7 @@ func TestFlood(t *testing.T) {
 		}
 	}()
 	shown, left, last := 0, 0, uint64(0)
-	const window = 500          // what the page shows
+	const window = 300          // what the page shows
 	var rows []uint64           // in it
 	judged := map[uint64]bool{} // of all
 	allJudged := func() bool {

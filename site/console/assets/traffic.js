@@ -31,7 +31,7 @@ const held = signal(0); // rows that came while it was paused
 const left = signal({ before: 0, passed: 0, gone: 0, dropped: 0 });
 const refused = signal("");
 const loaded = signal(false);
-let waiting = []; // batches that came while it was paused
+let waiting; // what came while it was paused, as one batch
 
 // What has come lies in the model; it is drawn as often as this browser can, not
 // as often as something comes. What is pushed out of the model before it was
@@ -49,6 +49,7 @@ function take(b) {
     list = list.concat(b.rows);
     const asked = new Map();
     for (const r of b.rows) if (r.answers) asked.set(r.answers, r.seq); // a request learns of its answer when that comes
+    if (asked.has(selected.value)) open(selected.value);
     if (asked.size) list = list.map((r) => asked.has(r.seq) && !r.answer ? { ...r, answer: asked.get(r.seq) } : r);
     const out = list.length - most;
     if (out > 0) {
@@ -99,26 +100,33 @@ function draw() {
 let ends;
 function begin() {
   ends?.();
-  waiting = [];
+  waiting = undefined;
   model = [];
   batch(() => { rows.value = []; held.value = 0; refused.value = ""; loaded.value = false; });
   const f = Object.fromEntries(names.map((n) => [n, filters[n].value.trim()]));
   ends = watch("traffic", { ...f, conn: parseInt(f.conn || "0", 10) || 0, wrong: f.wrong !== "" }, (b) => {
     if (!paused.value) return take(b);
-    if (b.first) waiting = [];
-    waiting.push(b);
-    if (waiting.length > 600) waiting.splice(0, 300).forEach(take); // a minute's; the list is bounded anyway
-    held.value += b.rows?.length ?? 0;
+    waiting = waiting && !b.first ? merged(waiting, b) : b;
+    held.value = (b.first ? 0 : held.value) + (b.rows?.length ?? 0);
   }, (error) => { refused.value = error; });
+}
+
+// merged is what two batches tell, of the rows as many as are drawn.
+function merged(a, b) {
+  const rows = [...(a.rows ?? []), ...(b.rows ?? [])], out = Math.max(0, rows.length - most);
+  return {
+    first: a.first, before: a.before, rows: rows.slice(out), verdicts: [...(a.verdicts ?? []), ...(b.verdicts ?? [])].slice(-2 * most), lines: b.lines ?? a.lines,
+    passed: (a.passed ?? 0) + (b.passed ?? 0) + out, gone: (a.gone ?? 0) + (b.gone ?? 0), dropped: (a.dropped ?? 0) + (b.dropped ?? 0),
+  };
 }
 
 function pause(on) {
   paused.value = on;
-  if (on) return;
-  const all = waiting;
-  waiting = [];
   held.value = 0;
-  all.forEach(take);
+  if (on || !waiting) return;
+  const b = waiting;
+  waiting = undefined;
+  take(b);
 }
 
 let typing;
