@@ -20,6 +20,7 @@ Tills connect with a WebSocket:
 
 People find here, in a browser:
     /docs/                             the documentation
+    /console/                          terminals, traffic, transactions, and a till to try
 
 Machines find here:
     /healthz                           it runs

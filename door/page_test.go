@@ -104,3 +104,21 @@ func TestSchemas(t *testing.T) {
 		}
 	}
 }
+
+// TestConsoleIsHandedOver: what lies under /console is the console's, and nothing
+// else is; without one there is nothing.
+func TestConsoleIsHandedOver(t *testing.T) {
+	console := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	with, without := open(t, Config{Console: console}), open(t, Config{})
+	for path, want := range map[string]int{
+		"/console": 418, "/console/": 418, "/console/terminals/1?site=x": 418,
+		"/consoles": 404, "/Console/": 404, "/healthz": 200,
+	} {
+		res, _ := with.get("GET", path, nil)
+		equal(t, path, res.StatusCode, want)
+		if want == 418 {
+			res, _ = without.get("GET", path, nil)
+			equal(t, path+" without a console", res.StatusCode, 404)
+		}
+	}
+}

@@ -142,6 +142,7 @@ var document = template.Must(template.New("page").Parse(`<!doctype html>
 {{range .Nav}}<li><a href="{{.Entry}}"{{if eq .Entry $.Here}} aria-current="page"{{end}}><svg viewBox="0 0 24 24" aria-hidden="true" focusable="false">{{.Icon}}</svg><span>{{.Title}}</span></a></li>
 {{end}}</ul></nav>{{end}}
 <span id="line" class="console-line" role="status"></span>
+<a class="console-docs" href="/docs/">Docs</a>
 <span class="switch console-theme" role="group" aria-label="Light or dark"><button type="button" data-theme-choice="light">Light</button><button type="button" data-theme-choice="system">Auto</button><button type="button" data-theme-choice="dark">Dark</button></span>
 {{if .Leave}}<form method="post" action="/console/logout"><input type="hidden" name="token" value="{{.Token}}"><button class="button quiet">Log out</button></form>{{end}}
 </header>

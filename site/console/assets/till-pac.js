@@ -1,7 +1,7 @@
 // A Pay-At-Counter till. What it does with a result is the contract's section 7:
 // only a SUCCESSFUL result clears the amount, TIMED_OUT and a lost line are doubt,
 // and in doubt nothing is started again until it is known what the terminal did.
-import { html, signal, batch, useEffect, useState, useWatch, money, minor, now, say, setting, Button, Field, Notice, Receipt } from "./lib.js";
+import { html, signal, batch, useEffect, useRef, useState, useWatch, money, minor, now, say, setting, Button, Field, Notice, Receipt } from "./lib.js";
 import { line, AskKey, Conversation, Connected } from "./till-line.js";
 
 const methods = { sale: "Sale", refund: "Refund", preAuth: "Pre-authorisation", completion: "Completion", accountVerification: "Account verification" };
@@ -312,15 +312,16 @@ function Form() {
 
 export function Counter() {
   const [words] = useWatch("words", {});
+  const place = useRef();
+  // What a cashier has to look at comes into view.
+  useEffect(() => { place.current.scrollIntoView({ block: "nearest" }); }, [!!running.value, signature.value?.id, outcome.value?.kind]);
   useEffect(() => { if (setting.dev && pac.state.value === "closed") pac.open(); }, []);
   return html`<div class="till-page">
     <div class="stack">
       <${AskKey} face="pac" />
       <${Connected} of=${pac} face="pac" onOpen=${() => pac.open()} />
       <${Form} />
-      <${Signature} />
-      <${Running} words=${words} />
-      <${Outcome} words=${words} />
+      <div class="stack till-now" ref=${place}><${Signature} /><${Running} words=${words} /><${Outcome} words=${words} /></div>
     </div>
     <${Conversation} of=${pac} id="talk-pac" />
   </div>`;
