@@ -36,6 +36,9 @@ func TestTryIt(t *testing.T) {
 		tab.WaitText(".talk .faults", "/params/amount")
 		tab.WaitText(".talk", "error -32602")
 		tab.Shot("docs-try-mistake")
+		tab.Go(strings.TrimSuffix(root, "docs/") + "console/traffic")
+		tab.Click("#f-wrong")
+		tab.WaitText("main", "/params/amount")
 	})
 	t.Run("a signature", func(t *testing.T) {
 		tab := b.Open(t, root+"v1/pac/performTransaction#try", 1280, 900)
