@@ -312,14 +312,10 @@ func (c *Console) said(site string, life Life) []trafficRow {
 	}
 	list := c.cfg.Traffic.Select(traffic.Filter{Site: site, TID: life.TID})
 	list = slices.DeleteFunc(list, func(m *traffic.Message) bool {
-		return m.At.Before(from.Add(-around)) || m.At.After(until) || m.Line.Face == traffic.FaceTerminal && life.Kind == "orphan"
+		return m.At.Before(from.Add(-around)) || m.At.After(until)
 	})
-	// Another request at the same terminal, shortly before or after, is not this
-	// one's.
-	if own := requestOf(list, from, life); own != nil {
-		list = slices.DeleteFunc(list, func(m *traffic.Message) bool {
-			return m.Line.Face != traffic.FaceTerminal && m != own && m.Of != own.Seq && m.Answers != own.Seq && (m.Of != 0 || m.Answers != 0 || m.Kind == traffic.Request)
-		})
+	if life.Kind == "transaction" || life.Kind == "report" {
+		list = ofRequest(list, from, life.ID)
 	}
 	if n := len(list) - maxPart; n > 0 {
 		list = list[:maxPart]
@@ -330,19 +326,26 @@ func (c *Console) said(site string, life Life) []trafficRow {
 	return out
 }
 
-// requestOf is the till's request that a life began with: the last one before it
-// was accepted.
-func requestOf(list []*traffic.Message, accepted time.Time, life Life) *traffic.Message {
-	if life.Kind != "transaction" && life.Kind != "report" {
-		return nil
-	}
+// ofRequest leaves of what was said about a terminal what is about one request:
+// another one, shortly before or after, is not its.
+func ofRequest(list []*traffic.Message, accepted time.Time, id string) []*traffic.Message {
+	// What a till asked last before it was accepted; times are cut to milliseconds.
 	var own *traffic.Message
+	mine := map[uint64]bool{} // of the terminal's connection
 	for _, m := range list {
-		if m.Kind == traffic.Request && m.Line.Face == traffic.FacePAC && !m.FromGateway && m.Method != "cancelTransaction" && !m.At.After(accepted) {
+		switch {
+		case m.Line.Face == traffic.FaceTerminal:
+			mine[m.Seq] = m.Ref == id
+		case m.Kind == traffic.Request && m.Line.Face == traffic.FacePAC && !m.FromGateway && m.Of == 0 && m.At.Before(accepted.Add(time.Millisecond)):
 			own = m
 		}
 	}
-	return own
+	return slices.DeleteFunc(list, func(m *traffic.Message) bool {
+		if m.Line.Face == traffic.FaceTerminal {
+			return !mine[m.Seq] && !mine[m.Answers]
+		}
+		return own != nil && m != own && m.Of != own.Seq && m.Answers != own.Seq && (m.Of != 0 || m.Answers != 0 || m.Kind == traffic.Request)
+	})
 }
 
 // watchOutbox is the topic "outbox".

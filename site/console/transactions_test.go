@@ -282,17 +282,41 @@ func TestSaid(t *testing.T) {
 	for h.Message(7) == nil {
 		<-r.News()
 	}
-	c := &Console{cfg: Config{Traffic: h}}
-	at := h.Message(3).At
-	life := Life{LedgerEntry: LedgerEntry{Kind: "transaction", TID: "T1", Accepted: at.UTC().Format(time.RFC3339Nano), Open: true}}
-	var got []uint64
-	for _, row := range c.said("shop", life) {
-		got = append(got, row.Seq)
+	link := h.Opened(traffic.Connection{Number: 2, Site: "shop", Face: traffic.FaceTerminal})
+	for _, s := range []string{
+		`> {"jsonrpc":"2.0","id":1,"method":"hello","params":{"tid":"T1"}}`,
+		`< {"jsonrpc":"2.0","id":1,"method":"start","params":{"requestId":"r1"}}`,
+		`> {"jsonrpc":"2.0","id":1,"result":{"answer":"accepted"}}`,
+		`> {"jsonrpc":"2.0","method":"notified","params":{"requestId":"r2","value":"PIN_ENTRY"}}`,
+	} {
+		link.Message(s[0] == '<', []byte(s[2:]))
 	}
-	if own := h.Message(6); own.At.After(at) {
-		if diff := cmp.Diff([]uint64{2, 3, 4, 5}, got); diff != "" {
-			t.Errorf("(- want):\n%s", diff)
+	c := &Console{cfg: Config{Traffic: h}}
+	for seq := range uint64(6) { // the first sale was a while before the second
+		if m := h.Message(seq); m != nil {
+			m.At = m.At.Add(-time.Minute)
 		}
+	}
+	at := h.Message(2).At
+	life := Life{LedgerEntry: LedgerEntry{ID: "r1", Kind: "transaction", TID: "T1", Accepted: at.UTC().Format(time.RFC3339Nano), Open: true}}
+	shown := func() (out []uint64) {
+		for _, row := range c.said("shop", life) {
+			out = append(out, row.Seq)
+		}
+		return out
+	}
+	if diff := cmp.Diff([]uint64{2, 3, 4, 5, 10, 11}, shown()); diff != "" {
+		t.Errorf("the first sale (- want):\n%s", diff)
+	}
+	first := life.Accepted
+	life.Accepted, life.ID = h.Message(6).At.UTC().Format(time.RFC3339Nano), "r9"
+	if diff := cmp.Diff([]uint64{6}, shown()); diff != "" {
+		t.Errorf("the second (- want):\n%s", diff)
+	}
+	life.Accepted = first
+	life.Kind = "visit" // of which the hub knows no name
+	if got := shown(); len(got) != 9 {
+		t.Errorf("of a visit %d are shown", len(got))
 	}
 	life.TID = "T3"
 	if got := c.said("shop", life); len(got) > 0 {

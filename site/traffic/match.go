@@ -80,7 +80,7 @@ func (x *matcher) introduce(m *Message) {
 // place is under which name what runs at a terminal is known.
 func (x *matcher) place(m *Message) string {
 	if m.Line.Face == FaceTerminal {
-		return m.ref
+		return m.Ref
 	}
 	return m.TID
 }
@@ -94,7 +94,7 @@ func (x *matcher) ask(m *Message) {
 	if x.open[s] == nil {
 		x.open[s] = map[int][]asked{}
 	}
-	x.open[s][m.ID] = append(x.open[s][m.ID], asked{seq: m.Seq, at: m.At, method: m.Method, tid: m.TID, ref: m.ref})
+	x.open[s][m.ID] = append(x.open[s][m.ID], asked{seq: m.Seq, at: m.At, method: m.Method, tid: m.TID, ref: m.Ref})
 	x.count++
 }
 

@@ -48,6 +48,7 @@ type Message struct {
 	ID     int    // NoID for none
 	Method string // of a reply, that of its request; empty where that is not known
 	TID    string // the terminal that it is about, where it says so or its request did
+	Ref    string // on a terminal's connection: the gateway's id of the request that it is about
 	Note   string // of a terminal's notification, what it notifies
 
 	Answers uint64        // the request that a reply answers; 0 for none that was kept
@@ -55,7 +56,6 @@ type Message struct {
 	About   uint64        // for an error that answers no request: the message that it is most likely about
 	Of      uint64        // the transaction or report, a request, that it is part of
 
-	ref    string // the gateway's id of a request, on a terminal's connection
 	answer atomic.Uint64
 	found  atomic.Pointer[Verdict] // once somebody looked
 }
@@ -316,7 +316,7 @@ func (m *Message) readTop(dec *jsontext.Decoder) error {
 				into = &m.Note
 			}
 		case "requestId":
-			into = &m.ref
+			into = &m.Ref
 		}
 		if into == nil || dec.PeekKind() != '"' {
 			if err := dec.SkipValue(); err != nil {
