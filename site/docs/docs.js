@@ -81,11 +81,14 @@ const words = (s) => s.toLowerCase().split(/[^\p{L}\p{N}_-]+/u).filter(Boolean);
 // score says how well a part of a page fits; 0 for not at all.
 function score(terms, page, part) {
   const title = page.n.toLowerCase(), heading = part.h.toLowerCase(), text = (part.t || "").toLowerCase();
+  const names = part.a ? [] : (page.k || []).map((k) => k.toLowerCase());
   let sum = 0;
   for (const term of terms) {
     let best = 0;
-    if (heading === term) best = 40;
+    if (names.includes(term)) best = 60;
+    else if (heading === term) best = 40;
     else if (title === term) best = 30;
+    else if (names.some((n) => n.startsWith(term))) best = 25;
     else if (heading.startsWith(term)) best = 20;
     else if (heading.includes(term)) best = 12;
     else if (title.includes(term)) best = 8;
@@ -95,9 +98,11 @@ function score(terms, page, part) {
   }
   if (!part.a) sum += 6;
   if (page.v === "v0" && version !== "v0") sum /= 8;
-  return sum + page.w;
+  return sum * page.w;
 }
 
+// find lists the parts that fit best, at most three of a page and none of its
+// headings twice.
 function find(all, query) {
   const terms = words(query);
   const hits = [];
@@ -108,7 +113,14 @@ function find(all, query) {
       if (points) hits.push({ page, part, points });
     }
   }
-  return hits.sort((a, b) => b.points - a.points).slice(0, 12);
+  hits.sort((a, b) => b.points - a.points);
+  const shown = new Map();
+  return hits.filter(({ page, part }) => {
+    const seen = shown.get(page) || [];
+    if (seen.length === 3 || seen.includes(part.h)) return false;
+    shown.set(page, [...seen, part.h]);
+    return true;
+  }).slice(0, 12);
 }
 
 function address({ page, part }) {

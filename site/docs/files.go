@@ -44,22 +44,29 @@ func (s *Site) searchIndex() ([]byte, error) {
 		Text    string `json:"t,omitzero"`
 	}
 	type page struct {
-		URL     string `json:"u"`
-		Title   string `json:"n"`
-		Section string `json:"s"`
-		Version string `json:"v,omitzero"`
-		Weight  int    `json:"w"`
-		Parts   []part `json:"p"`
+		URL     string   `json:"u"`
+		Title   string   `json:"n"`
+		Section string   `json:"s"`
+		Version string   `json:"v,omitzero"`
+		Names   []string `json:"k,omitzero"` // words of the wire that it is about
+		Weight  float64  `json:"w"`
+		Parts   []part   `json:"p"`
 	}
 	var pages []page
 	for _, p := range s.pages {
-		v := page{URL: p.Path, Title: p.Title, Section: p.Section, Version: p.Version, Weight: p.weight}
-		for i, e := range p.entries {
-			if p.aside && i > 0 {
-				break
-			}
+		if p.aside {
+			continue // its page leads there
+		}
+		v := page{URL: p.Path, Title: p.Title, Section: p.Section, Version: p.Version, Names: p.names, Weight: 1}
+		switch p.Section {
+		case sectionLink:
+			v.Weight = 0.5 // for who builds card machines
+		case sectionGuides, sectionRunning, sectionAbout:
+			v.Weight = 0.8
+		}
+		for _, e := range p.entries {
 			text := strings.Join(strings.Fields(e.Text), " ")
-			if p.Version == spec.V0 || p.aside {
+			if p.Version == spec.V0 {
 				text = "" // it is as in v1, which is found
 			}
 			v.Parts = append(v.Parts, part{e.Anchor, e.Heading, text})

@@ -42,7 +42,7 @@ func (s *Site) readGuide(g guide, version string) (*Page, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s does not begin with its title", g.source)
 	}
-	p := &Page{Path: g.path, Title: title, Section: g.section, source: g.source, weight: 3}
+	p := &Page{Path: g.path, Title: title, Section: g.section, source: g.source}
 	if g.title != "" {
 		p.Title = g.title
 	}

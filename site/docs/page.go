@@ -18,8 +18,8 @@ type Page struct {
 	badges []badge
 	twin   string // the page about the same in the other version
 	blocks []block
-	aside  bool // not in the navigation
-	weight int  // of search results; more is first
+	aside  bool     // not in the navigation
+	names  []string // methods, or the extension
 
 	HTML     []byte // finished
 	Markdown []byte

@@ -58,7 +58,7 @@ func other(version string) string {
 func (s *Site) message(m spec.Message, base, version, url string) ([]*Page, error) {
 	about, old := cutV0(m.About)
 	lead, rest := firstParagraph(about)
-	p := &Page{Path: base, Title: m.Title, Lead: lead, weight: 2}
+	p := &Page{Path: base, Title: m.Title, Lead: lead, names: methodsOf(m, version)}
 	p.badges = append(p.badges, badge{Text: string(m.Direction), Kind: "accent"}, badge{Text: string(m.Kind)})
 	for _, method := range methodsOf(m, version) {
 		p.badges = append(p.badges, badge{Text: method, Code: true})
@@ -290,7 +290,7 @@ func (s *Site) extensionPages(version string) ([]*Page, error) {
 		about, old := cutV0(x.About)
 		p := &Page{
 			Path: path.Join(version, "extensions", x.Name), Section: sectionExtensions, Title: x.Title, Lead: x.Adds,
-			Version: version, twin: path.Join(other(version), "extensions", x.Name), weight: 2,
+			Version: version, twin: path.Join(other(version), "extensions", x.Name), names: []string{x.Name},
 		}
 		p.badges = append(p.badges, badge{Text: "extensions=" + x.Name, Kind: "accent"})
 		for _, side := range x.Sides {
