@@ -145,8 +145,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	}
 	key, ok := c.cfg.House.Key(r.PostFormValue("key"))
 	if !ok {
-		w.WriteHeader(http.StatusUnauthorized)
-		c.showLogin(w, "This key does not open the console here. It must be one that was made for the console and works.")
+		c.showLogin(w, http.StatusUnauthorized, "This key does not open the console here. It must be one that was made for the console and works.")
 		return
 	}
 	cookie := rand.Text() + rand.Text()

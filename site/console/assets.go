@@ -1,6 +1,8 @@
 package console
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -8,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tillwire/tillwire/site/look"
@@ -18,8 +21,9 @@ var files embed.FS
 
 // An asset is a file as it is served.
 type asset struct {
-	kind string
-	body []byte
+	kind   string
+	body   []byte
+	packed []byte // by gzip
 }
 
 // assets are the files of the pages, by name, and the hash of them all, which
@@ -60,16 +64,23 @@ func loadAssets() (*assets, error) {
 			if dir == "vendor" {
 				body = []byte(bare.Replace(string(body)))
 			}
-			a.files[e.Name()] = asset{kinds[path.Ext(e.Name())], body}
+			a.files[e.Name()] = asset{kind: kinds[path.Ext(e.Name())], body: body}
 		}
 	}
 	for _, f := range look.Files() {
-		a.files[f.Name] = asset{f.Type, f.Body}
+		a.files[f.Name] = asset{kind: f.Type, body: f.Body}
 	}
 	sum := sha256.New()
 	for _, name := range a.names() {
 		sum.Write([]byte(name))
-		sum.Write(a.files[name].body)
+		f := a.files[name]
+		sum.Write(f.body)
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		_, _ = z.Write(f.body) // a Buffer takes everything
+		_ = z.Close()
+		f.packed = packed.Bytes()
+		a.files[name] = f
 	}
 	a.hash = hex.EncodeToString(sum.Sum(nil))[:16]
 	return a, nil
@@ -85,6 +96,18 @@ func (a *assets) names() []string {
 	return names
 }
 
+// shared are the paths of the modules that every page's module asks for, so that
+// a browser can ask for them before it has read that.
+func (a *assets) shared() []string {
+	var out []string
+	for _, name := range a.names() {
+		if name == "lib.js" || path.Ext(name) == ".mjs" {
+			out = append(out, a.path(name))
+		}
+	}
+	return out
+}
+
 // path is where a file is found.
 func (a *assets) path(name string) string { return root + "assets/" + a.hash + "/" + name }
 
@@ -96,7 +119,27 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	w.Header().Set("Content-Type", f.kind)
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	_, _ = w.Write(f.body) // one that is gone needs no answer
+	body := f.body
+	h := w.Header()
+	h.Set("Content-Type", f.kind)
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("Vary", "Accept-Encoding")
+	if packs(r.Header.Get("Accept-Encoding")) {
+		body = f.packed
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // one that is gone needs no answer
+}
+
+// packs reports whether an Accept-Encoding takes gzip.
+func packs(accepted string) bool {
+	for part := range strings.SplitSeq(accepted, ",") {
+		coding, q, _ := strings.Cut(part, ";")
+		if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
+			_, weight, _ := strings.Cut(q, "=")
+			return strings.Trim(weight, " 0.") != "" || strings.TrimSpace(q) == ""
+		}
+	}
+	return false
 }

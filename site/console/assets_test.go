@@ -1,8 +1,11 @@
 package console
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -132,5 +135,36 @@ func TestShells(t *testing.T) {
 	}
 	if w := get("/console/nowhere"); w.Code != 404 || !strings.Contains(w.Body.String(), "<nav") {
 		t.Errorf("no such page: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestPacked: who takes gzip gets the same file by it, and nobody else.
+func TestPacked(t *testing.T) {
+	for accepted, want := range map[string]bool{
+		"": false, "gzip": true, "br, GZIP;q=0.5, *": true, "gzip;q=0": false, "gzip; q=0.000": false, "xgzip": false, "br": false,
+	} {
+		if got := packs(accepted); got != want {
+			t.Errorf("%q: %v, want %v", accepted, got, want)
+		}
+	}
+	c, err := New(Config{House: &fakeHouse{sites: []string{"demo"}}, Dev: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, name := range c.assets.names() {
+		r := httptest.NewRequest(http.MethodGet, c.assets.path(name), nil)
+		r.Host, r.RemoteAddr = "localhost", "127.0.0.1:9"
+		r.Header.Set("Accept-Encoding", "gzip")
+		w := httptest.NewRecorder()
+		c.ServeHTTP(w, r)
+		z, err := gzip.NewReader(w.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(z)
+		if err != nil || !bytes.Equal(body, c.assets.files[name].body) || w.Header().Get("Content-Encoding") != "gzip" {
+			t.Errorf("%s does not come back as it was: %v", name, err)
+		}
 	}
 }

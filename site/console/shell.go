@@ -50,6 +50,7 @@ type setting struct {
 type view struct {
 	Title, Module, Here string
 	Style, Theme, Mark  string
+	Soon                []string // modules that the page's will ask for
 	Nav                 []shell
 	Setting             string // JSON
 	Token               string
@@ -75,8 +76,8 @@ func (c *Console) shown(p shell) http.HandlerFunc {
 		if err != nil {
 			panic("console: " + err.Error()) // plain data
 		}
-		c.draw(w, view{
-			Title: p.title, Module: c.assets.path(p.module + ".js"), Here: p.entry, Nav: navigation(), Setting: string(told),
+		c.draw(w, http.StatusOK, view{
+			Title: p.title, Module: c.assets.path(p.module + ".js"), Soon: c.assets.shared(), Here: p.entry, Nav: navigation(), Setting: string(told),
 			Token: c.token(v), Leave: !c.cfg.Dev,
 		})
 	}
@@ -95,9 +96,7 @@ func navigation() []shell {
 
 // problem answers with a page that says what is wrong.
 func (c *Console) problem(w http.ResponseWriter, _ *http.Request, status int, heading, text string) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	c.draw(w, view{Title: heading, Nav: navigation(), Heading: heading, Text: text})
+	c.draw(w, status, view{Title: heading, Nav: navigation(), Heading: heading, Text: text})
 }
 
 // loginPage asks for a key.
@@ -106,17 +105,18 @@ func (c *Console) loginPage(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, root, http.StatusSeeOther)
 		return
 	}
-	c.showLogin(w, "")
+	c.showLogin(w, http.StatusOK, "")
 }
 
-func (c *Console) showLogin(w http.ResponseWriter, wrong string) {
-	c.draw(w, view{Title: "Log in", Heading: "Log in", Text: wrong, Key: true})
+func (c *Console) showLogin(w http.ResponseWriter, status int, wrong string) {
+	c.draw(w, status, view{Title: "Log in", Heading: "Log in", Text: wrong, Key: true})
 }
 
 // draw writes a page.
-func (c *Console) draw(w http.ResponseWriter, v view) {
+func (c *Console) draw(w http.ResponseWriter, status int, v view) {
 	v.Style, v.Theme, v.Mark = c.assets.path(look.Stylesheet().Name), c.assets.path(look.Theme().Name), c.assets.path(look.Mark().Name)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
 	if err := document.Execute(w, v); err != nil {
 		c.log.Debug("a page was not written", "error", err) // its reader has gone
 	}
@@ -133,7 +133,8 @@ var document = template.Must(template.New("page").Parse(`<!doctype html>
 <link rel="stylesheet" href="{{.Style}}">
 <script src="{{.Theme}}"></script>
 {{with .Module}}<script type="module" src="{{.}}"></script>{{end}}
-</head>
+{{range .Soon}}<link rel="modulepreload" href="{{.}}">
+{{end}}</head>
 <body class="console"{{with .Setting}} data-setting="{{.}}"{{end}}>
 <a class="skip" href="#page">To the content</a>
 <header class="console-bar">

@@ -31,7 +31,11 @@ if (left) batch(() => {
 
 export const pac = line("pac", "", { opened: look, heard, ended: lost });
 
-// request sends one and returns a promise of its response.
+// NotSent is why a request certainly did not go out.
+class NotSent extends Error {}
+
+// request sends one and returns a promise of its response. Any other failure than
+// NotSent leaves open what became of it.
 function request(name, params) {
   number = number % 999999 + 1;
   const id = number;
@@ -39,7 +43,7 @@ function request(name, params) {
     pending.set(id, { done, lost: () => failed(new Error("line lost")) });
     if (!pac.send({ jsonrpc: "2.0", id, method: name, params })) {
       pending.delete(id);
-      failed(new Error("not connected"));
+      failed(new NotSent("not connected"));
     }
   });
 }
@@ -84,7 +88,7 @@ async function currencyOf(name) {
 // start runs one transaction to its end.
 async function start(name, base, more) {
   const at = tid.value.trim();
-  let sent = false;
+  let begun = false;
   outcome.value = undefined;
   try {
     const { currency, error } = await currencyOf(at);
@@ -93,12 +97,13 @@ async function start(name, base, more) {
       return;
     }
     running.value = { method: name, tid: at, title: `${methods[name]} ${money(base, currency)}`, notices: [], currency };
-    sent = true;
+    begun = true;
     remember({ tid: at, before: held.get(at), amount: amount.value });
     told(await request(name, { tid: at, currency, amount: base, ...more }), at);
   } catch (e) {
     // Before it was sent nothing can have run; afterwards nobody here can know.
-    outcome.value = sent ? { kind: "doubt", tid: at, why: "line", before: held.get(at) } : { kind: "error", error: { message: "There is no connection: connect, then try again." } };
+    if (e instanceof NotSent) remember();
+    outcome.value = begun && !(e instanceof NotSent) ? { kind: "doubt", tid: at, why: "line", before: held.get(at) } : { kind: "error", error: { message: "There is no connection: connect, then try again." } };
   } finally {
     batch(() => { running.value = undefined; signature.value = undefined; });
   }
