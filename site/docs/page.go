@@ -72,10 +72,9 @@ type row struct {
 
 // A schemaView is a schema with its anchors below ID.
 type schemaView struct {
-	ID     string
-	Root   *node
-	File   string // published at
-	Titled string
+	ID   string
+	Root *node
+	File string // published at
 }
 
 // An example is one message.
@@ -88,7 +87,7 @@ type example struct {
 	Fault     *fault // nil: valid
 }
 
-type fault struct{ Place, Rule, Text string }
+type fault struct{ Place, Rule string }
 
 // A faultList is messages that are refused, each in short.
 type faultList struct{ Rows []example }
@@ -106,7 +105,6 @@ type figure struct {
 	ID      string
 	Caption string // Markdown
 	SVG     template.HTML
-	Label   string // short, for screen readers
 	Steps   []step // the same as a list, behind "as a list"
 	Summary string // of that list
 }

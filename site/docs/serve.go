@@ -29,15 +29,17 @@ import (
 // comes, so that a gateway whose docs nobody reads pays nothing for them.
 func Handler(o Options) http.Handler {
 	o.Ending = ""
-	return &server{options: o, made: sync.OnceValues(func() (*Site, error) { return Build(o) }), packed: map[string][]byte{}}
+	return &server{
+		options: o, packed: map[string][]byte{},
+		made:  sync.OnceValues(func() (*Site, error) { return Build(o) }),
+		check: sync.OnceValues(func() (*schema.Validator, error) { return schema.New(spec.Default()) }),
+	}
 }
 
 type server struct {
 	options Options
 	made    func() (*Site, error)
-	checker sync.Once
-	check   *schema.Validator
-	failed  error
+	check   func() (*schema.Validator, error)
 
 	mu     sync.Mutex
 	packed map[string][]byte // by path
@@ -64,7 +66,7 @@ func (h *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The docs cannot be made: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
-	name, ok := strings.CutPrefix(r.URL.Path, "/docs/")
+	name, ok := strings.CutPrefix(strings.TrimLeft(r.URL.Path, "/"), "docs/")
 	if !ok { // /docs: links are relative to the folder
 		w.Header().Set("Location", "docs/")
 		w.WriteHeader(http.StatusMovedPermanently)
@@ -251,16 +253,13 @@ func (h *server) judge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s, err := h.made()
-	if err == nil {
-		h.checker.Do(func() { h.check, h.failed = schema.New(s.index) })
-		err = h.failed
-	}
-	if err != nil {
+	check, failed := h.check()
+	if err := errors.Join(err, failed); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_ = json.MarshalWrite(w, s.judge(h.check, o)) // one that is gone needs no answer
+	_ = json.MarshalWrite(w, s.judge(check, o)) // one that is gone needs no answer
 }
 
 // sameOrigin reports whether a request comes from a page of the same host.

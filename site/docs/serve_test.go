@@ -42,6 +42,7 @@ func TestHandler(t *testing.T) {
 		{"GET", "/docs/", 200, "text/html; charset=utf-8", "<h1>Tillwire docs</h1>"},
 		{"HEAD", "/docs/errors", 200, "text/html; charset=utf-8", ""},
 		{"GET", "/docs/errors", 200, "text/html; charset=utf-8", `id="-32602"`},
+		{"GET", "http://example.com//docs/errors", 200, "text/html; charset=utf-8", `id="-32602"`},
 		{"GET", "/docs/errors.md", 200, "text/markdown; charset=utf-8", "# Errors"},
 		{"GET", "/docs/extensions", 301, "", "extensions/"},
 		{"GET", "/docs/extensions/", 200, "text/html; charset=utf-8", "<h1>Extensions</h1>"},
