@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -14,9 +15,12 @@ import (
 	"github.com/tillwire/tillwire/gateway"
 	"github.com/tillwire/tillwire/internal/browser"
 	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/money"
+	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/site/console"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/terminal/sim"
+	"github.com/tillwire/tillwire/txn"
 	"github.com/tillwire/tillwire/ws"
 )
 
@@ -311,5 +315,96 @@ func TestLedgerKeepsSitesApart(t *testing.T) {
 	}
 	if _, err := h.store.Head(ctx, journal.Stream(id)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLedgerTellsReportsAndOrphans: what is no transaction and no visit has its
+// life, too.
+func TestLedgerTellsReportsAndOrphans(t *testing.T) {
+	h := aHouse(t)
+	ctx := t.Context()
+	till := tillOf(t, h, "pac")
+	till.say(`{"jsonrpc":"2.0","id":1,"method":"sale","params":{"tid":"VCMDEMOSIP0","currency":"GBP","amount":700}}`)
+	till.hears("SUCCESSFUL")
+	till.say(`{"jsonrpc":"2.0","id":2,"method":"reportEndOfDay","params":{"tid":"VCMDEMOSIP0"}}`)
+	till.hears("END_OF_DAY")
+	m, ok := h.sims.machine(h.gw, devSite, testTID)
+	if !ok {
+		t.Fatal("no machine")
+	}
+	if _, err := m.Report(ctx, report.XBalance); err != nil {
+		t.Fatal(err)
+	}
+	outcome := txn.Outcome{Type: txn.Sale, Result: txn.Successful, Currency: money.GBP, Base: 4711, TransactionID: "99", Number: "0007", AuthCode: "A1B2C3"}
+	orphan := journal.Orphan{ID: "rORPHAN", Site: devSite, TID: testTID, Outcome: &outcome}
+	at := time.Now()
+	if err := h.store.Append(ctx, journal.Append{Stream: "rORPHAN", Records: []journal.Record{journal.EncodeOrphan(orphan, at)}, Head: journal.OrphanHead(orphan, at)}); err != nil {
+		t.Fatal(err)
+	}
+	l := &consoleLedger{store: h.store, office: h.office}
+	for until := time.Now().Add(patience); ; { // the machine has told it, and it is taken in
+		waiting, err := l.Waiting(ctx, devSite)
+		if err != nil || time.Now().After(until) {
+			t.Fatalf("the report never came: %v", err)
+		}
+		if len(waiting) == 1 {
+			break
+		}
+		runtime.Gosched()
+	}
+	lives := func(q console.LedgerQuery) []console.Life {
+		t.Helper()
+		q.Site, q.Limit = devSite, 10
+		list, more, err := l.Entries(ctx, q)
+		if err != nil || more {
+			t.Fatalf("%+v: %v, more %v", q, err, more)
+		}
+		var out []console.Life
+		for _, e := range list {
+			life, err := l.Life(ctx, devSite, e.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, life)
+		}
+		return out
+	}
+	fact := func(life console.Life, name string) string {
+		for _, f := range life.Facts {
+			if f.Name == name {
+				return f.Text
+			}
+		}
+		return ""
+	}
+	reports := lives(console.LedgerQuery{Kind: "report"})
+	if len(reports) != 2 {
+		t.Fatalf("%d reports", len(reports))
+	}
+	brought, asked := reports[0], reports[1]
+	if fact(asked, "Started") != "by a till" || fact(asked, "True") != "COMPLETE" || len(asked.Copies) != 1 || len(asked.Notices) != 0 {
+		t.Errorf("a till's report: %+v", asked)
+	}
+	if fact(brought, "Started") != "at the terminal" || len(brought.Notices) != 1 || brought.Notices[0].Delivered || brought.Notices[0].Notice != "reportResponse" {
+		t.Errorf("a terminal's report: %+v", brought)
+	}
+	if waiting, err := l.Waiting(ctx, devSite); err != nil || len(waiting) != 1 || waiting[0].ID != brought.ID {
+		t.Errorf("the outbox: %+v, %v", waiting, err)
+	}
+	if waiting, err := l.Waiting(ctx, "other"); err != nil || len(waiting) != 0 {
+		t.Errorf("another site's outbox: %+v, %v", waiting, err)
+	}
+	orphans := lives(console.LedgerQuery{Kind: "orphan", TID: "vcmdemosip0"})
+	if len(orphans) != 1 || fact(orphans[0], "Says") != "SUCCESSFUL, GBP 47.11" || fact(orphans[0], "Auth code") != "A1B2C3" || orphans[0].Resolvable {
+		t.Errorf("orphans: %+v", orphans)
+	}
+	if sales := lives(console.LedgerQuery{Result: "successful", Kind: "transaction"}); len(sales) != 1 || len(sales[0].Copies) != 2 || fact(sales[0], "True") != "SUCCESSFUL, GBP 7.00" {
+		t.Errorf("sales: %+v", sales)
+	}
+	if none := lives(console.LedgerQuery{Until: at.Add(-time.Hour)}); len(none) != 0 {
+		t.Errorf("before the day began: %+v", none)
+	}
+	if _, more, err := l.Entries(ctx, console.LedgerQuery{Site: devSite, Limit: 2}); err != nil || !more {
+		t.Errorf("of four, two: more %v, %v", more, err)
 	}
 }
