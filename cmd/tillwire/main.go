@@ -36,6 +36,7 @@ type cli struct {
 	History   historyCmd   `cmd:"" help:"Look at what was asked and what became of it, and check that the record is whole."`
 	Terminal  terminalCmd  `cmd:"" help:"Be a card machine in another place: a simulated one, in this process."`
 	Terminals terminalsCmd `cmd:"" help:"Enrol and list terminals; be the people at the simulated ones of a gateway that runs with --dev."`
+	Check     checkCmd     `cmd:"" help:"Try a till against the integration checklist, and get a signed report."`
 	Replay    replayCmd    `cmd:"" help:"Play a recorded conversation of tills again, and compare what the gateway says."`
 	Backup    backupCmd    `cmd:"" help:"Write a data folder into one file, while a gateway runs on it or not."`
 	Restore   restoreCmd   `cmd:"" help:"Make a data folder from a backup."`

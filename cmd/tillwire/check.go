@@ -1,0 +1,437 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/tillwire/tillwire/conform"
+	"github.com/tillwire/tillwire/spec"
+	"github.com/tillwire/tillwire/terminal/sim"
+)
+
+type checkCmd struct {
+	Pac    checkPacCmd    `cmd:"" help:"Try a till at the counter against the integration checklist."`
+	Verify checkVerifyCmd `cmd:"" help:"Say who signed a report, and whether it was changed since."`
+}
+
+// Help is shown with the command's own help.
+func (checkCmd) Help() string {
+	return `    tillwire check pac
+    tillwire check pac --list
+    tillwire check verify report.json`
+}
+
+type checkPacCmd struct {
+	List        bool          `help:"List the lines of the checklist, with their clauses and what decides them, and end."`
+	JSON        bool          `name:"json" help:"Print the list, or the report with its signature, as JSON on stdout."`
+	Only        []string      `placeholder:"LINE,…" help:"Go through these lines only."`
+	TillCommand string        `placeholder:"COMMAND" help:"Run by sh at each step in place of a person; TILLWIRE_CHECK_… in its environment say what to do."`
+	Answers     string        `type:"path" placeholder:"FILE" help:"What is to be said of steps that no wire shows: a JSON object by the names of steps."`
+	State       string        `type:"path" placeholder:"FILE" help:"Keep there what is decided, and begin with what is there: a run that was broken off goes on."`
+	Report      string        `type:"path" placeholder:"FILE" help:"Write the signed report as JSON."`
+	Junit       string        `type:"path" placeholder:"FILE" help:"Write the report as JUnit XML, for CI."`
+	HTML        string        `name:"html" type:"path" placeholder:"FILE" help:"Write the report as one page with the whole conversation."`
+	Limit       time.Duration `default:"5m" placeholder:"TIME" help:"How long one step may take."`
+	Settle      time.Duration `default:"2s" placeholder:"TIME" help:"How long nothing may come before a step is over in which more could have come."`
+	Listen      string        `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Loopback address for the till; port 0 takes a free one."`
+	dataFlags
+}
+
+// Help is shown with the command's own help.
+func (checkPacCmd) Help() string {
+	return `It starts a gateway with simulated card machines in a temporary folder, says what
+to do on the till, watches what the till sends, and decides line by line. The
+data folder gives the key that signs the report, and is not used otherwise.
+
+    tillwire check pac
+    tillwire check pac --list --json
+    tillwire check pac --only pac.sale,pac.refund --limit 2m
+    tillwire check pac --till-command ./drive-my-till.sh --junit till.xml --report report.json
+
+Exit codes: 0 every line that must pass has passed; 1 not so, or an error; 2 wrong
+usage. A line of the optional ones may be left out, but not fail.`
+}
+
+// Run tries a till.
+func (c checkPacCmd) Run(s streams) (err error) {
+	if c.List {
+		return c.list(s)
+	}
+	checks, err := c.chosen()
+	if err != nil {
+		return err
+	}
+	if c.Limit <= 0 || c.Settle < 0 || c.Settle >= c.Limit {
+		return usage("--limit must be more than --settle, and neither less than nothing")
+	}
+	answers, err := readAnswers(c.Answers)
+	if err != nil {
+		return err
+	}
+	signer, err := c.signer()
+	if err != nil {
+		return err
+	}
+	earlier, err := readCheckState(c.State)
+	if err != nil {
+		return err
+	}
+	interrupts, ignore := onInterrupt()
+	defer ignore()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-interrupts:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	bench, err := openCheckBench(s, c.Listen, earlier)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, bench.close()) }()
+
+	run := conform.NewRun(conform.Config{
+		Checks: checks, Stage: bench, Hands: c.hands(s, bench.url), Answers: answers, Earlier: earlier.Report,
+		Limit: c.Limit, Settle: c.Settle,
+		Kept: func(r conform.Report) error { return writeCheckState(c.State, checkState{bench.key, r}) },
+	})
+	if err := bench.serve(run.Saw); err != nil {
+		return err
+	}
+	report, err := run.Run(ctx)
+	report.Product, report.Side = "tillwire "+thisBuild().Version, "pac"
+	if ctx.Err() != nil {
+		if c.State != "" {
+			fmt.Fprintf(s.err, "tillwire: stopped; the same command goes on with what is kept in %s\n", c.State)
+		}
+		return exitStatus(exitError)
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.write(s, report, signer); err != nil {
+		return err
+	}
+	if !report.Passed() {
+		return exitStatus(exitError)
+	}
+	return nil
+}
+
+// chosen are the checks of this run.
+func (c checkPacCmd) chosen() ([]conform.Check, error) {
+	all := conform.Checks()
+	if len(c.Only) == 0 {
+		return all, nil
+	}
+	var out []conform.Check
+	for _, check := range all {
+		if slices.Contains(c.Only, check.ID) {
+			out = append(out, check)
+		}
+	}
+	for _, id := range c.Only {
+		if !slices.ContainsFunc(all, func(k conform.Check) bool { return k.ID == id }) {
+			return nil, usageError{hint(fmt.Errorf("--only: no check decides a line %q", id), "tillwire check pac --list has them")}
+		}
+	}
+	return out, nil
+}
+
+// A checkLine is a line of the list.
+type checkLine struct {
+	ID       string        `json:"id"`
+	Side     string        `json:"side"`
+	Text     string        `json:"text"`
+	Clause   string        `json:"clause"`
+	Optional bool          `json:"optional"`
+	Decided  conform.Needs `json:"decidedBy"` // empty where no check decides it
+}
+
+// list prints the checklist.
+func (c checkPacCmd) list(s streams) error {
+	needs := map[string]conform.Needs{}
+	for _, k := range conform.Checks() {
+		needs[k.ID] = k.Needs
+	}
+	lines := []checkLine{}
+	for _, l := range spec.Default().Checklist() {
+		lines = append(lines, checkLine{l.ID, l.Side, l.Text, l.Clause, l.Optional, needs[l.ID]})
+	}
+	if c.JSON {
+		return printJSON(s, lines)
+	}
+	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "LINE\tSECTION\tNEED\tDECIDED BY\tWHAT")
+	for _, l := range lines {
+		need, by := "must", string(l.Decided)
+		if l.Optional {
+			need = "may"
+		}
+		if by == "" {
+			by = "no check"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.ID, l.Clause, need, by, l.Text)
+	}
+	return w.Flush()
+}
+
+// write gives the report out in every form that was asked for.
+func (c checkPacCmd) write(s streams, r conform.Report, key ed25519.PrivateKey) error {
+	for _, form := range []struct {
+		path  string
+		write func(io.Writer) error
+	}{
+		{c.Report, func(w io.Writer) error { return r.WriteSigned(w, key) }},
+		{c.Junit, r.WriteJUnit},
+		{c.HTML, r.WriteHTML},
+	} {
+		if form.path == "" {
+			continue
+		}
+		var b strings.Builder
+		if err := form.write(&b); err != nil {
+			return err
+		}
+		if err := os.WriteFile(form.path, []byte(b.String()), 0o600); err != nil {
+			return err
+		}
+	}
+	if c.JSON {
+		return r.WriteSigned(s.out, key)
+	}
+	return r.WriteText(s.out)
+}
+
+// signerName is the file of a data folder with the key that signs reports.
+const signerName = "check-signer.pem"
+
+// signer is the data folder's key, made when there is none.
+func (c checkPacCmd) signer() (ed25519.PrivateKey, error) {
+	dir, err := c.dir()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, signerName)
+	_, secret, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(secret)
+	if err != nil {
+		return nil, err
+	}
+	// Whole or not at all, and never in place of one that is there.
+	fresh, err := os.CreateTemp(dir, signerName+".*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(fresh.Name())
+	err = pem.Encode(fresh, &pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	if err := errors.Join(err, fresh.Sync(), fresh.Close()); err != nil {
+		return nil, err
+	}
+	if err := os.Link(fresh.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, hint(fmt.Errorf("%s holds no key", path), "take it away, and the next check makes a new one")
+	}
+	found, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, hint(fmt.Errorf("%s: %w", path, err), "take it away, and the next check makes a new one")
+	}
+	key, ok := found.(ed25519.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("%s is not an Ed25519 key", path)
+	}
+	return key, nil
+}
+
+// readAnswers reads words by the names of steps.
+func readAnswers(path string) (map[string]conform.Word, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, usage("--answers: %w", err)
+	}
+	var answers map[string]conform.Word
+	if err := json.Unmarshal(text, &answers, json.RejectUnknownMembers(true)); err != nil {
+		return nil, usageError{hint(fmt.Errorf("--answers: %w", err), `it is like {"pac.notTaken/declined": {"cleared": false}}`)}
+	}
+	known := map[string]bool{}
+	for _, c := range conform.Checks() {
+		for _, name := range c.Steps() {
+			known[name] = true
+		}
+	}
+	for name := range answers {
+		if !known[name] {
+			return nil, usageError{hint(fmt.Errorf("--answers: there is no step %q", name), "a step has its line's name, and where the line has several steps, a slash and its own")}
+		}
+	}
+	return answers, nil
+}
+
+// A checkState is what a run that was broken off needs to go on.
+type checkState struct {
+	Key    string         `json:"key"` // of the till, so that it need not be set again
+	Report conform.Report `json:"report"`
+}
+
+func readCheckState(path string) (st checkState, err error) {
+	if path == "" {
+		return st, nil
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return st, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &st, json.RejectUnknownMembers(true))
+	}
+	return st, hint(err, "--state names a file that an earlier check wrote, or none yet")
+}
+
+func writeCheckState(path string, st checkState) error {
+	if path == "" {
+		return nil
+	}
+	text, err := json.Marshal(st, jsontext.WithIndent(" "))
+	if err != nil {
+		return err
+	}
+	next := path + ".new"
+	if err := os.WriteFile(next, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(next, path)
+}
+
+type checkVerifyCmd struct {
+	File string `arg:"" type:"path" help:"The report as JSON."`
+}
+
+// Help is shown with the command's own help.
+func (checkVerifyCmd) Help() string {
+	return `It names the key that signed the report. That says who made it, and that nobody
+has changed it, not that the till was honest.
+
+    tillwire check verify report.json`
+}
+
+// Run verifies a report.
+func (c checkVerifyCmd) Run(s streams) error {
+	text, err := os.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	r, key, err := conform.Verify(text)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "signed by key %s\nmade by %s, ended %s\n%s\n", key, r.Product, r.Ended.Local().Format("2006-01-02 15:04:05"), r.Verdict())
+	return err
+}
+
+// A checkBench is the gateway that a till is tried at, with the relay before it.
+type checkBench struct {
+	checkStage
+	dir      string
+	listener net.Listener
+	key, url string
+	after    int // connections that an earlier run has seen
+	served   chan error
+}
+
+// openCheckBench starts a gateway for the run.
+func openCheckBench(s streams, listen string, earlier checkState) (_ *checkBench, err error) {
+	b := &checkBench{key: earlier.Key}
+	if b.key == "" {
+		b.key = "check-" + strings.ToLower(rand.Text())
+	}
+	for _, f := range earlier.Report.Frames {
+		b.after = max(b.after, f.Conn)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.close())
+		}
+	}()
+	if b.listener, err = net.Listen("tcp", listen); err != nil {
+		return nil, err
+	}
+	if !isLoopback(b.listener.Addr()) {
+		return nil, usage("--listen: the till and the check are on one machine, so that nobody else reaches its gateway: take a loopback address")
+	}
+	if b.dir, err = os.MkdirTemp("", "tillwire-check-"); err != nil {
+		return nil, err
+	}
+	b.house, err = openHouse(context.Background(), houseConfig{
+		Dir: b.dir, Command: "tillwire check", Listen: "127.0.0.1:0", Dev: true, Speed: sim.Max, Seed: newSeed(),
+		Log: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelError})),
+	})
+	if err != nil {
+		return nil, err
+	}
+	q := url.Values{"token": {b.key}, "api-version": {"v1"}, "software-house-id": {"DEMOSWH"}, "installer-id": {"DEMOINST"}}
+	b.url = (&url.URL{Scheme: "ws", Host: reachable(listen, b.listener.Addr()), Path: "/pac", RawQuery: q.Encode()}).String()
+	return b, nil
+}
+
+// serve takes the till's connections from now on.
+func (b *checkBench) serve(saw func(conform.Frame)) error {
+	b.relay = conform.NewRelay(conform.RelayConfig{Key: b.key, Gateway: b.house.addr, GatewayKey: devKey, After: b.after, Saw: saw})
+	b.served = make(chan error, 1)
+	go func() { b.served <- b.relay.Serve(b.listener) }()
+	return nil
+}
+
+func (b *checkBench) close() error {
+	var errs []error
+	if b.relay != nil {
+		errs = append(errs, b.relay.Close(), <-b.served)
+	} else if b.listener != nil {
+		errs = append(errs, b.listener.Close())
+	}
+	b.leave()
+	if b.house != nil {
+		errs = append(errs, b.house.close())
+	}
+	if b.dir != "" {
+		errs = append(errs, os.RemoveAll(b.dir))
+	}
+	return errors.Join(errs...)
+}

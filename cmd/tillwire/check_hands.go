@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/tillwire/tillwire/conform"
+)
+
+// hands are who works the till in this run.
+func (c checkPacCmd) hands(s streams, address string) conform.Hands {
+	if c.TillCommand != "" {
+		return &tillCommand{s: s, command: c.TillCommand, url: address}
+	}
+	fmt.Fprintf(s.err, "Set up the till with this address, which stays the same for the whole run:\n\n%s\n\nUse its own software house and installer ids.\n", address)
+	return &tillPerson{s: s}
+}
+
+// A tillCommand is a program that has the till do what is ordered.
+type tillCommand struct {
+	s            streams
+	command, url string
+}
+
+// Tells reports that the order is carried out when the program has ended.
+func (t *tillCommand) Tells() bool { return true }
+
+// Ask asks nobody: what there is to say, the program has said.
+func (t *tillCommand) Ask(context.Context, conform.Step) (*conform.Word, error) { return nil, nil }
+
+// Decided tells of a line.
+func (t *tillCommand) Decided(l conform.Line) { tellLine(t.s, l) }
+
+// Do runs the program. Its exit code says nothing here: a till that tells of a
+// decline by one has done what it should.
+func (t *tillCommand) Do(ctx context.Context, step conform.Step) (*conform.Word, error) {
+	cmd := exec.CommandContext(ctx, "sh", "-c", t.command)
+	cmd.Env = append(os.Environ(), orderEnv(step, t.url)...)
+	cmd.WaitDelay = time.Second
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, t.s.err
+	err := cmd.Run()
+	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended && ctx.Err() == nil && !errors.Is(err, exec.ErrWaitDelay) {
+		return nil, fmt.Errorf("--till-command: %w", err)
+	}
+	return wordIn(out.Bytes())
+}
+
+// wordIn is the word that a program's last line of output is, if it is one.
+func wordIn(out []byte) (*conform.Word, error) {
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	last := strings.TrimSpace(lines[len(lines)-1])
+	if !strings.HasPrefix(last, "{") {
+		return nil, nil
+	}
+	var w conform.Word
+	if err := json.Unmarshal([]byte(last), &w, json.RejectUnknownMembers(true)); err != nil {
+		return nil, hint(fmt.Errorf("--till-command: the last line of its output is no word on the step: %w", err), `it is like {"cleared": true, "amountTotal": 1250}; print other things before it`)
+	}
+	return &w, nil
+}
+
+// orderEnv says in an environment what is to be done.
+func orderEnv(step conform.Step, address string) []string {
+	o := step.Order
+	env := map[string]string{
+		"STEP": step.Name(), "LINE": step.Line.ID, "ACT": step.Act, "URL": address, "TEXT": o.Text, "METHOD": o.Method,
+		"TID": o.TID, "CURRENCY": o.Currency, "AMOUNT": strconv.FormatInt(o.Amount, 10), "CASHBACK": strconv.FormatInt(o.Cashback, 10),
+		"PRESENT": yesNo(o.Present), "CANCEL": yesNo(o.Cancel), "SIGNATURE": o.Signature, "WAIT": strconv.Itoa(int(o.Wait.Seconds())),
+	}
+	var out []string
+	for name, value := range env {
+		out = append(out, "TILLWIRE_CHECK_"+name+"="+value)
+	}
+	return append(out, "TILLWIRE_URL="+address)
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// A tillPerson is somebody who works the till and reads what to do.
+type tillPerson struct {
+	s    streams
+	once sync.Once
+	in   chan string // lines that are typed; closed at their end
+}
+
+// Tells reports that nobody says when an order is carried out.
+func (t *tillPerson) Tells() bool { return false }
+
+// Do says what to do.
+func (t *tillPerson) Do(ctx context.Context, step conform.Step) (*conform.Word, error) {
+	fmt.Fprintf(t.s.err, "\n[%d of %d] %s (%s)\n  %s\n", step.Number, step.Of, step.Line.Text, step.Name(), step.Order.Text)
+	<-ctx.Done()
+	return nil, nil
+}
+
+// Ask asks a question, and again until there is an answer.
+func (t *tillPerson) Ask(ctx context.Context, step conform.Step) (*conform.Word, error) {
+	if step.Question == "" {
+		return nil, nil
+	}
+	t.once.Do(func() {
+		t.in = make(chan string)
+		go func() { // reads on when the run is over; the program ends then
+			defer close(t.in)
+			for sc := bufio.NewScanner(t.s.in); sc.Scan(); {
+				t.in <- strings.ToLower(strings.TrimSpace(sc.Text()))
+			}
+		}()
+	})
+	for {
+		fmt.Fprintf(t.s.err, "  %s y or n: ", step.Question)
+		select {
+		case line, open := <-t.in:
+			switch {
+			case !open:
+				fmt.Fprintln(t.s.err)
+				return nil, nil
+			case line == "y" || line == "yes" || line == "n" || line == "no":
+				yes := line[0] == 'y'
+				return &conform.Word{Yes: &yes}, nil
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Decided tells of a line.
+func (t *tillPerson) Decided(l conform.Line) { tellLine(t.s, l) }
+
+func tellLine(s streams, l conform.Line) {
+	fmt.Fprintf(s.err, "%-11s  %s\n", l.State, l.ID)
+	if l.State != conform.Passed {
+		fmt.Fprintf(s.err, "             %s\n", l.Hint)
+	}
+}

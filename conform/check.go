@@ -1,0 +1,180 @@
+package conform
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tillwire/tillwire/spec"
+)
+
+// A State is what a line is found to be.
+type State string
+
+// The states. Open is none to end with: what is open in the end was not reached.
+const (
+	Open       State = ""
+	Passed     State = "passed"
+	Failed     State = "failed"
+	NotReached State = "not reached" // the evidence never came
+)
+
+// A Verdict is what a judge says of what it has seen.
+type Verdict struct {
+	State State
+	Hint  string // for the developer: what is wrong and what to do, or what was missing
+	// Frames are the numbers, among those that were seen, of what decided.
+	Frames []int
+	// Settle says that the verdict holds only if nothing else comes for a while.
+	Settle bool
+	// Ask says that the wire has shown what it can, and that it is left to
+	// somebody's word.
+	Ask bool
+}
+
+// An Order is what is to be done at the till. Amounts are minor units.
+type Order struct {
+	Method    string // of the contract; what a person calls it is in Text
+	TID       string
+	Currency  string
+	Amount    int64
+	Cashback  int64
+	Present   bool          // the cardholder is there
+	Signature string        // accept or reject, should one be asked for
+	Wait      time.Duration // before the signature is answered
+	Cancel    bool          // once the transaction has started
+	Text      string        // for a person
+}
+
+// A Word is what somebody says of what the till did where no wire goes. Absent
+// members say nothing. Amounts are minor units.
+type Word struct {
+	// Cleared says whether the till has booked the amount as paid.
+	Cleared *bool `json:"cleared,omitzero"`
+	// What it booked.
+	Total    *int64 `json:"amountTotal,omitzero"`
+	Cashback *int64 `json:"amountCashback,omitzero"`
+	Gratuity *int64 `json:"amountGratuity,omitzero"`
+	// Notifications are the values that it showed, in the order in which it did.
+	Notifications []string `json:"notifications,omitzero"`
+	// Message is the text that it showed to the staff.
+	Message *string `json:"message,omitzero"`
+	// Yes answers the question of the act, in place of all others.
+	Yes *bool `json:"yes,omitzero"`
+}
+
+// Seen is what a judge is shown of one act.
+type Seen struct {
+	Order  Order
+	Frames []Frame // of the act
+	Before []Frame // of the acts before it in the same line
+	Word   *Word   // nil while nobody has said anything
+	Alive  []int   // connections that were open when it began
+}
+
+// An Act is one thing to do at the till, and how it is judged.
+type Act struct {
+	Name string // within its check; empty where there is only one
+	Order
+	// Question is what a person is asked when the wire cannot tell; yes is right.
+	Question string
+	Prepare  func(Stage) error        // nil for nothing
+	React    func(*Seen, Stage) error // after each frame; nil for nothing
+	Judge    func(*Seen) Verdict
+}
+
+// A Check decides one line of the checklist.
+type Check struct {
+	ID string
+	// Needs says what decides: the wire, somebody's word, or both.
+	Needs Needs
+	Acts  []Act
+	// Stands, where there are no acts, judges all frames of a run.
+	Stands func([]Frame) Verdict
+}
+
+// Needs says what decides a line.
+type Needs string
+
+// What can decide a line.
+const (
+	ByWire Needs = "wire"
+	ByWord Needs = "word"
+	ByBoth Needs = "wire and word"
+)
+
+// A Stage is where a till is tried: a gateway with its terminals. It is
+// implemented by who starts one.
+type Stage interface {
+	// Play says how the next transaction at a terminal goes.
+	Play(tid string, p Part) error
+	// Release ends what a Part holds.
+	Release(tid string)
+	// Occupy has somebody else's transaction run at a terminal.
+	Occupy(tid string) error
+	// Unplug takes a terminal off the gateway.
+	Unplug(tid string) error
+	// Cut cuts the till's connections, as a network does.
+	Cut()
+	// Say sends a message to the till on a connection, as if the gateway had.
+	Say(conn int, text string) error
+	// Calm undoes all of that, and returns when the terminals are idle again.
+	Calm() error
+}
+
+// A Part is how one transaction goes. The zero Part is chip and PIN, approved.
+type Part struct {
+	Result          string // of the contract; empty is SUCCESSFUL
+	Signature       bool
+	GratuityPercent int
+	HoldAt          string // a notification after which it waits for Release, or for a cancel
+}
+
+// Line is the line of the checklist that the check decides.
+func (c Check) Line() spec.ChecklistLine {
+	for _, l := range spec.Default().Checklist() {
+		if l.ID == c.ID {
+			return l
+		}
+	}
+	return spec.ChecklistLine{ID: c.ID}
+}
+
+// The card machines that orders name: the first takes everything, the second is
+// there so that one can be chosen.
+const (
+	firstTID  = "VCMDEMOSIP0"
+	secondTID = "VCMDEMOSIP3"
+)
+
+// pass, fail and wait are verdicts.
+func pass(frames ...int) Verdict { return Verdict{State: Passed, Frames: sorted(frames)} }
+
+func fail(hint string, frames ...int) Verdict {
+	return Verdict{State: Failed, Hint: hint, Frames: sorted(frames)}
+}
+
+// wait says what has not come.
+func wait(missing string, frames ...int) Verdict {
+	return Verdict{Hint: missing, Frames: sorted(frames)}
+}
+
+// settled is a pass unless something else comes.
+func settled(frames ...int) Verdict {
+	v := pass(frames...)
+	v.Settle = true
+	return v
+}
+
+func sorted(frames []int) []int {
+	slices.Sort(frames)
+	return slices.Compact(frames)
+}
+
+// Steps are the names of the check's steps.
+func (c Check) Steps() []string {
+	var out []string
+	for _, a := range c.Acts {
+		out = append(out, stepName(c.ID, a.Name))
+	}
+	return out
+}

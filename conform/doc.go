@@ -1,0 +1,26 @@
+// Package conform is the integration checklist of the contract (section 14) as
+// a program: it tells a till, or the person at it, what to do, watches what goes
+// over the wire, and decides each line from that evidence.
+//
+// It never judges a gateway, never books anything, and proves nothing about a
+// till beyond what it saw: a line that was not reached is said to be so. What a
+// till shows and books cannot be seen on a wire; lines that need it are decided
+// by somebody's word as well, and the report says which.
+//
+// # How it is laid out
+//
+// A [Check] decides one line of spec/checklist.json. Most are a row of [Act]s:
+// the [Stage] is prepared, the [Order] is given to the [Hands], and the act's
+// Judge looks at what was [Seen]. Judges keep nothing between two looks. Other
+// checks stand over the whole run and look at every frame of it. Each check is
+// one file.
+//
+// The [Relay] stands between till and gateway: it hands every message on as it
+// is and tells it to the [Run]. It can also cut a till's connections and say
+// something that no gateway would say, which some lines need. Messages are read
+// by a small decoder of this package, which it shares with nobody.
+//
+// A [Report] has each line's verdict with the messages that decided it, as text,
+// JUnit XML, JSON or a page of HTML. The JSON can be signed: that proves who made
+// the report and that nobody changed it, not that the till was honest.
+package conform

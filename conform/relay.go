@@ -1,0 +1,226 @@
+package conform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tillwire/tillwire/ws"
+)
+
+// A Relay stands between tills and a gateway. It hands on each message as it
+// is, and what it sees is told to one watcher. It knows the gateway by its
+// address only.
+type Relay struct {
+	cfg    RelayConfig
+	server *http.Server
+	done   sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	conns  int
+	pairs  map[int]*pair
+}
+
+// A RelayConfig says between whom a relay stands.
+type RelayConfig struct {
+	Key        string // that the till has to use
+	Gateway    string // host:port
+	GatewayKey string // that opens the gateway
+	After      int    // connections are numbered from the next
+	// Saw is told of each frame, in the order of the wire, before the frame is
+	// handed on. It must not block.
+	Saw func(Frame)
+}
+
+// A pair is a till's connection and the gateway's side of it.
+type pair struct {
+	till, gateway *ws.Conn
+	cut           bool
+}
+
+// NewRelay makes a relay. Serve it, then Close it.
+func NewRelay(cfg RelayConfig) *Relay {
+	r := &Relay{cfg: cfg, conns: cfg.After, pairs: map[int]*pair{}}
+	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
+	return r
+}
+
+// Serve takes connections of tills until Close.
+func (r *Relay) Serve(l net.Listener) error {
+	if err := r.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("conform: %w", err)
+	}
+	return nil
+}
+
+// Close ends all connections and waits until nothing of the relay runs.
+func (r *Relay) Close() error {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	err := r.server.Close()
+	r.Cut()
+	r.done.Wait()
+	return err
+}
+
+// Cut cuts all connections of tills without a word, as a network does.
+func (r *Relay) Cut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.pairs {
+		p.cut = true
+		p.till.Abort()
+		p.gateway.Abort()
+	}
+}
+
+// Say sends a message to the till as if the gateway had.
+func (r *Relay) Say(conn int, text string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.pairs[conn]
+	if p == nil {
+		return fmt.Errorf("conform: connection %d is closed", conn)
+	}
+	r.cfg.Saw(Frame{At: time.Now(), Conn: conn, Kind: Message, FromGateway: true, Added: true, Text: text})
+	return p.till.Send([]byte(text))
+}
+
+// ServeHTTP takes one connection of a till.
+func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		http.Error(w, "the check is over", http.StatusServiceUnavailable)
+		return
+	}
+	r.done.Add(1)
+	r.conns++
+	number := r.conns
+	r.mu.Unlock()
+	defer r.done.Done()
+
+	query := req.URL.Query()
+	f := Frame{
+		At: time.Now(), Conn: number, Path: req.URL.Path, Version: query.Get("api-version"),
+		SoftwareHouse: query.Get("software-house-id"), Installer: query.Get("installer-id"),
+		WrongKey: query.Get("token") != r.cfg.Key,
+	}
+	if query.Has("token") {
+		query.Set("token", r.cfg.GatewayKey)
+		if f.WrongKey {
+			query.Set("token", "not-the-key-of-this-check")
+		}
+	}
+	refuse := func(status int, header http.Header, body []byte) {
+		f.Kind, f.Status = Refused, status
+		r.saw(f)
+		for _, name := range []string{"Content-Type", "Retry-After", "Upgrade", "Sec-Websocket-Version"} {
+			if v := header.Get(name); v != "" {
+				w.Header().Set(name, v)
+			}
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write(body) // one that is gone needs no answer
+	}
+	if !ws.IsUpgrade(req) {
+		refuse(http.StatusUpgradeRequired, nil, []byte(`{"userMessage":"This address is for WebSockets: use ws:// in the till."}`))
+		return
+	}
+	granted := http.Header{}
+	address := url.URL{Scheme: "ws", Host: r.cfg.Gateway, Path: req.URL.Path, RawQuery: query.Encode()}
+	header := http.Header{}
+	if a := req.Header.Get("Authorization"); a != "" {
+		header.Set("Authorization", "of the till") // the gateway says what is wrong with it
+	}
+	gateway, err := ws.Dial(context.Background(), address.String(), ws.DialOptions{
+		Header: header, OnHeader: granted.Add,
+	})
+	if refused, ok := errors.AsType[*ws.RefusedError](err); ok {
+		refuse(refused.Status, refused.Header, refused.Body)
+		return
+	}
+	if err != nil {
+		refuse(http.StatusBadGateway, nil, []byte(`{"userMessage":"The gateway of the check cannot be reached."}`))
+		return
+	}
+	granted.Del("Date")
+	till, err := ws.Upgrade(w, req, ws.Options{Answer: granted})
+	if err != nil {
+		gateway.Abort()
+		return
+	}
+	p := &pair{till: till, gateway: gateway}
+	r.mu.Lock()
+	r.pairs[number] = p
+	f.Kind = Opened
+	r.cfg.Saw(f)
+	if r.closed {
+		till.Abort()
+		gateway.Abort()
+	}
+	r.mu.Unlock()
+	r.done.Go(func() { r.pump(number, p, true) })
+	r.done.Go(func() { r.pump(number, p, false) })
+}
+
+func (r *Relay) saw(f Frame) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cfg.Saw(f)
+}
+
+// pump hands on what one side says.
+func (r *Relay) pump(number int, p *pair, fromGateway bool) {
+	from, to := p.till, p.gateway
+	if fromGateway {
+		from, to = to, from
+	}
+	for {
+		text, err := from.Read()
+		if err != nil {
+			r.over(number, p, fromGateway, err)
+			return
+		}
+		r.mu.Lock() // what is seen and what is handed on have one order
+		if !p.cut {
+			r.cfg.Saw(Frame{At: time.Now(), Conn: number, Kind: Message, FromGateway: fromGateway, Text: string(text)})
+		}
+		err = to.Send(text)
+		r.mu.Unlock()
+		if err != nil {
+			r.over(number, p, !fromGateway, err)
+			return
+		}
+	}
+}
+
+// over ends both sides once one has ended, and tells it once.
+func (r *Relay) over(number int, p *pair, gatewayEnded bool, err error) {
+	r.mu.Lock()
+	if r.pairs[number] == p {
+		delete(r.pairs, number)
+		r.cfg.Saw(Frame{At: time.Now(), Conn: number, Kind: Closed, ByTill: !gatewayEnded && !p.cut, Cut: p.cut})
+	}
+	r.mu.Unlock()
+	code, reason := ws.GoingAway, ""
+	if closed, ok := errors.AsType[*ws.CloseError](err); ok && slices.Contains([]ws.Code{ws.Normal, ws.Policy, ws.Unsupported, ws.TooBig, ws.InvalidData}, closed.Code) {
+		code, reason = closed.Code, closed.Reason
+	}
+	if p.cut {
+		return
+	}
+	if gatewayEnded {
+		p.till.StartClose(code, reason)
+	} else {
+		p.gateway.StartClose(code, reason)
+	}
+}
