@@ -235,7 +235,7 @@ func (s *Site) nav(r *renderer, p *Page) []navSection {
 			nav = append(nav, navSection{Title: q.Section, Name: name})
 		}
 		last := &nav[len(nav)-1]
-		last.Links = append(last.Links, navLink{Href: r.href(q.url()), Text: q.Title, Current: q == p})
+		last.Links = append(last.Links, navLink{Href: r.href(q.url()), Text: cmp.Or(q.short, q.Title), Current: q == p})
 		last.Folded, last.Open = len(last.Links) > 12, last.Open || q == p
 	}
 	return nav
@@ -281,7 +281,7 @@ func (s *Site) target(p *Page, to string) (string, bool) {
 		if file == "" || strings.HasSuffix(file, "/") {
 			file += "index"
 		}
-		return to, s.byPath[file] != nil
+		return s.sameVersion(p, file, to), s.byPath[file] != nil
 	case strings.HasPrefix(to, "/"):
 		return to, true
 	}
@@ -294,7 +294,17 @@ func (s *Site) target(p *Page, to string) (string, bool) {
 	if has {
 		href += "#" + anchor
 	}
-	return href, true
+	return s.sameVersion(p, page, href), true
+}
+
+// sameVersion turns an address of a page of one version into that of the page
+// about the same in the version of the page that the link stands on.
+func (s *Site) sameVersion(p *Page, page, href string) string {
+	q := s.byPath[page]
+	if q == nil || q.twin == "" || p.Version == "" || q.Version == p.Version {
+		return href
+	}
+	return strings.Replace(href, "/docs/"+q.Version+"/", "/docs/"+p.Version+"/", 1)
 }
 
 func firstSentence(s string) string {

@@ -43,9 +43,7 @@ func (s *Site) readGuide(g guide, version string) (*Page, error) {
 		return nil, fmt.Errorf("%s does not begin with its title", g.source)
 	}
 	p := &Page{Path: g.path, Title: title, Section: g.section, source: g.source}
-	if g.title != "" {
-		p.Title = g.title
-	}
+	p.short = g.title
 	if g.both {
 		p.Path, p.Version = version+"/"+g.path, version
 		p.twin = other(version) + "/" + g.path
@@ -144,6 +142,8 @@ func (s *Site) woven(words []string, version string) ([]block, error) {
 		return s.words(spec.Message{Name: "terminalNotification"})[1:], nil
 	case "messages":
 		return one(s.messageList(spec.Side(words[1]), version), nil)
+	case "reference":
+		return s.reference(spec.Side(words[1]), version), nil
 	case "extensions":
 		return one(s.extensionList(version), nil)
 	case "link-messages":
@@ -383,6 +383,42 @@ func (s *Site) checklist() []block {
 	return blocks
 }
 
+// reference lists a side's messages in the groups of the published reference.
+func (s *Site) reference(side spec.Side, version string) []block {
+	var blocks []block
+	group, list := "", linkList{}
+	flush := func() {
+		if len(list.Links) > 0 {
+			blocks = append(blocks, heading{Level: 3, ID: string(side) + "-" + slug(group), Text: group}, list)
+		}
+		list = linkList{}
+	}
+	for _, m := range s.index.Messages() {
+		if m.Side != side {
+			continue
+		}
+		name := "Error message"
+		switch {
+		case m.Kind == spec.KindRequest:
+			name = "Requests, " + string(m.Direction)
+		case m.Kind == spec.KindNotification:
+			name = "Notifications, " + string(m.Direction)
+		}
+		if name != group {
+			flush()
+			group = name
+		}
+		about, _ := firstParagraph(m.About)
+		text := firstSentence(about)
+		if methods := methodsOf(m, version); len(methods) > 0 {
+			text = allOf(methods) + ". " + text
+		}
+		list.Links = append(list.Links, link{"/docs/" + path.Join(version, string(side), m.Name), m.Title, text})
+	}
+	flush()
+	return blocks
+}
+
 func (s *Site) messageList(side spec.Side, version string) block {
 	var l linkList
 	for _, m := range s.index.Messages() {
@@ -441,13 +477,14 @@ func (s *Site) allPages() []block { return []block{pageList{s}} }
 // guides are the texts that have a place in the navigation, in their order.
 func guides() []guide {
 	return []guide{
-		{source: "docs/index.md", path: "index", section: sectionStart, title: "Tillwire docs"},
+		{source: "docs/index.md", path: "index", section: sectionStart, title: "Overview"},
 		{source: "docs/start.md", path: "start", section: sectionStart},
 		{source: "docs/tour.md", path: "tour", section: sectionStart},
 		{source: "docs/results.md", path: "results", section: sectionStart},
 		{source: "docs/flows.md", path: "flows", section: sectionStart},
 		{source: "docs/checklist.md", path: "checklist", section: sectionStart},
 
+		{source: "docs/websockets.md", path: "index", section: sectionAPI, title: "Overview", both: true},
 		{source: "docs/connection.md", path: "connection", section: sectionAPI, both: true},
 		{source: "docs/envelope.md", path: "envelope", section: sectionAPI, both: true},
 		{source: "docs/errors.md", path: "errors", section: sectionAPI},

@@ -19,6 +19,7 @@ type Page struct {
 	twin   string // the page about the same in the other version
 	blocks []block
 	aside  bool     // not in the navigation
+	short  string   // title in the navigation, if another
 	names  []string // methods, or the extension
 
 	HTML     []byte // finished
