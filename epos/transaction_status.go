@@ -16,7 +16,10 @@ const (
 	Finished   State = wire.StateFinished   // its outcome is known
 	Unresolved State = wire.StateUnresolved // it ended as TimedOut, and the gateway still seeks the truth
 	NotRun     State = wire.StateNotRun     // it certainly did not run, and will not
-	NotFound   State = wire.StateNotFound   // the site never had it on this terminal, or it is no longer kept
+	// NotFound: the site has not had it on this terminal, or keeps it no longer. A
+	// request that still lies in a bad network may arrive after that; NotRun is
+	// the word that it will not.
+	NotFound State = wire.StateNotFound
 )
 
 // A TransactionStatus is what is known of a request now.

@@ -21,6 +21,10 @@ import (
 // report, it is ErrNoExtension at once; a report is called for again by
 // WithKey(e.Key).
 //
+// An *Error such as busy says that this try did not run. While the first one may
+// still lie in a bad network it could be taken yet: keep the Key until the terminal
+// is seen to be free, and use it for whatever is tried next.
+//
 // When the customer may have left, use TransactionStatus instead: it starts
 // nothing.
 func (e *OutcomeUnknownError) TryAgain(ctx context.Context, o Options, opts ...CallOption) (Payment, error) {
