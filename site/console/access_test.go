@@ -283,6 +283,9 @@ func open(t *testing.T, address, cookie, token string) *peer {
 	}
 	p := &peer{t, c}
 	p.say(`{"hello":"` + token + `"}`)
+	if got := p.hear(); got != `{"as":0,"data":"welcome"}` {
+		t.Fatalf("the socket says %s", got)
+	}
 	return p
 }
 

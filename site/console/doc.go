@@ -23,7 +23,8 @@
 //
 // A page opens one WebSocket, /console/live, and never more: browsers allow
 // only a few plain connections a host. It carries JSON objects. The page first
-// says {"hello": token} with the token of its shell. Then it may send
+// says {"hello": token} with the token of its shell, and hears
+// {"as": 0, "data": "welcome"}. Then it may send
 //
 //	{"watch": topic, "as": n, …}    what is watched comes as {"as": n, "data": …}, first at once
 //	{"unwatch": n}

@@ -183,7 +183,9 @@ func (p *page) Receive(message []byte) {
 	if !p.greeted {
 		if p.greeted = p.c.holds(p.viewer, a.Hello); !p.greeted {
 			p.ws.StartClose(ws.Policy, "wrong token")
+			return
 		}
+		_ = p.post(answer{Data: "welcome"}) // one that is gone needs no answer
 		return
 	}
 	switch {

@@ -34,15 +34,16 @@ function send(message) {
 
 function connect() {
   socket = new WebSocket((location.protocol === "https:" ? "wss://" : "ws://") + location.host + "/console/live");
-  socket.onopen = () => {
-    ready = true;
-    tries = 0;
-    send({ hello: setting.token });
-    for (const [as, w] of open) send({ ...w.message, as });
-    online.value = "live";
-  };
+  socket.onopen = () => socket.send(JSON.stringify({ hello: setting.token }));
   socket.onmessage = (e) => {
     const { as, data, error } = JSON.parse(e.data);
+    if (as === 0) {
+      ready = true;
+      tries = 0;
+      for (const [n, w] of open) send({ ...w.message, as: n });
+      online.value = "live";
+      return;
+    }
     const w = open.get(as), d = asked.get(as);
     if (w) error === undefined ? w.told(data) : w.failed(error);
     else if (d) {
