@@ -40,15 +40,19 @@ const names = ["view", "site", "tid", "kind", "state", "result", "from", "to"];
 const filters = Object.fromEntries(names.map((n) => [n, signal(query.get(n) ?? "")]));
 const list = signal(undefined);
 const refused = signal("");
-let ends, typing;
+let ends, typing, shown;
 
 const iso = (local) => local && !Number.isNaN(Date.parse(local)) ? new Date(local).toISOString() : "";
 
 function begin() {
   ends?.();
-  batch(() => { list.value = undefined; refused.value = ""; });
   const f = Object.fromEntries(names.map((n) => [n, filters[n].value.trim()]));
-  const told = (data) => { list.value = data; }, failed = (e) => { refused.value = e; };
+  batch(() => { // the same list by another filter stays until the new one is there
+    if (f.view !== shown) list.value = undefined;
+    shown = f.view;
+    refused.value = "";
+  });
+  const told = (data) => { list.value = data; }, failed = (e) => batch(() => { list.value = undefined; refused.value = e; });
   if (f.view === "outbox") {
     ends = watch("outbox", { site: f.site }, told, failed);
     return;
@@ -88,7 +92,7 @@ function Filters() {
       ${f.view.value === "" && html`
         ${field("state", "State", { list: "states" })}<datalist id="states">${["requested", "atTerminal", "signing", "unresolved", "finished", "listing", "locked", "paying", "settled", "unlocked", "refused"].map((s) => html`<option value=${s} />`)}</datalist>
         <${Field} id="f-result" label="True, or told"><select id="f-result" value=${f.result.value} onChange=${(e) => filter("result", e.currentTarget.value, true)}><option value="">All</option>${Object.keys(results).map((r) => html`<option value=${r}>${r}</option>`)}</select><//>`}
-      ${f.view.value !== "unresolved" && html`${field("from", "From", { type: "datetime-local" })}${field("to", "To", { type: "datetime-local" })}`}`}
+      ${field("from", "From", { type: "datetime-local" })}${field("to", "To", { type: "datetime-local" })}`}
   </form>`;
 }
 
@@ -109,7 +113,8 @@ const Table = ({ entries, more }) => html`<table class="console-cards" id="entri
   <thead><tr><th scope="col">Accepted</th><th scope="col">TID</th><th scope="col">What</th><th scope="col" class="num">Amount</th><th scope="col">State</th><th scope="col">True</th><th scope="col">Told</th>${filters.view.value === "unresolved" && html`<th scope="col">Since</th>`}</tr></thead>
   <tbody>${entries.map((e) => html`<${Entry} key=${e.id} e=${e} />`)}</tbody></table>
   ${more && html`<p class="toolbar"><span class="quiet">There are older ones.</span><${Button} id="older" onClick=${() => {
-    const last = entries.at(-1), d = new Date(last.accepted);
+    // Times are cut to milliseconds here: rather one twice than one missed.
+    const last = new Date(entries.at(-1).accepted), d = new Date(last.getTime() + 1);
     filter("to", new Date(d.getTime() - d.getTimezoneOffset() * 60000).toISOString().slice(0, 23), true);
   }}>Older<//></p>`}`;
 
