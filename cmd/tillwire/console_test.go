@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -116,6 +117,9 @@ func TestConsoleChipAndPIN(t *testing.T) {
 	d.machine.WaitText(".machine-pile", "CUSTOMER COPY")
 	d.machine.Shot("machine-paper-phone")
 	d.till.Shot("till-successful")
+	for _, fault := range slices.Concat(d.till.Unlabelled(), d.till.TooWide(), d.till.LowContrast(), d.machine.Unlabelled(), d.machine.TooWide(), d.machine.LowContrast()) {
+		t.Error(fault)
+	}
 	d.machine.Size(1280, 900)
 	d.machine.Shot("machine-paper-desk")
 }
@@ -518,12 +522,15 @@ func TestConsolePages(t *testing.T) {
 				tab := b.Open(t, address+page.path, size.width, size.height)
 				tab.WaitFor(page.ready)
 				tab.WaitText("#line", "live")
-				for _, fault := range append(tab.Unlabelled(), tab.TooWide()...) {
+				for _, fault := range slices.Concat(tab.Unlabelled(), tab.TooWide(), tab.LowContrast()) {
 					t.Error(fault)
 				}
 				tab.Shot("page-" + page.name + "-" + size.name)
 				if size.name == "desk" {
 					tab.Dark(true)
+					for _, fault := range tab.LowContrast() {
+						t.Error("in the dark: " + fault)
+					}
 					tab.Shot("page-" + page.name + "-dark")
 				}
 			})

@@ -392,3 +392,45 @@ func quote(s string) string {
 	}
 	return string(b)
 }
+
+// LowContrast lists texts that are too faint to be read on what is behind them:
+// less than 4.5:1, or 3:1 where they are large (WCAG 2.2 AA). What is disabled,
+// what is on a picture or a gradient, and what screen readers are not told are
+// left out.
+func (tab *Tab) LowContrast() []string {
+	tab.t.Helper()
+	return Eval[[]string](tab, `(() => {
+		const brush = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+		const rgba = (color) => {
+			brush.clearRect(0, 0, 1, 1);
+			brush.fillStyle = color;
+			brush.fillRect(0, 0, 1, 1);
+			const [r, g, b, a] = brush.getImageData(0, 0, 1, 1).data;
+			return [r, g, b, a / 255];
+		};
+		const over = (top, under) => [0, 1, 2].map((i) => top[i] * top[3] + under[i] * (1 - top[3])).concat(1);
+		const light = ([r, g, b]) => [r, g, b].map((c) => (c /= 255) <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4).reduce((sum, c, i) => sum + c * [.2126, .7152, .0722][i], 0);
+		const behind = (e) => {
+			const layers = [];
+			for (; e; e = e.parentElement) {
+				const s = getComputedStyle(e);
+				if (s.backgroundImage !== "none" || +s.opacity < 1) return null;
+				const c = rgba(s.backgroundColor);
+				if (c[3] > 0) layers.push(c);
+				if (c[3] === 1) break;
+			}
+			return layers.reduceRight((under, top) => over(top, under), [255, 255, 255, 1]);
+		};
+		const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+		for (let n = walk.nextNode(); n; n = walk.nextNode()) {
+			const e = n.parentElement;
+			if (!n.data.trim() || !e.checkVisibility({ visibilityProperty: true }) || e.closest("[aria-hidden=true], :disabled, [aria-disabled=true], .vh, option, script, noscript")) continue;
+			const under = behind(e);
+			if (!under) continue;
+			const s = getComputedStyle(e), size = parseFloat(s.fontSize), large = size >= 24 || size >= 18.66 && +s.fontWeight >= 700;
+			const a = light(over(rgba(s.color), under)), b = light(under), ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+			if (ratio < (large ? 3 : 4.5)) found.push(ratio.toFixed(2) + ":1 " + JSON.stringify(n.data.trim().slice(0, 40)) + " in " + e.outerHTML.slice(0, 80));
+		}
+		return found;
+	})()`)
+}
