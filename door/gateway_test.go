@@ -258,6 +258,10 @@ func TestDraining(t *testing.T) {
 		t.Errorf("readyz before: %d", res.StatusCode)
 	}
 	c := r.dial("/pac?token=" + planted + "good")
+	c.say(`{"jsonrpc":"2.0","id":1,"method":"connectedTerminals"}`)
+	if _, err := c.hear(); err != nil { // by then its session is open
+		t.Fatal(err)
+	}
 	if err := r.gateway.Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
