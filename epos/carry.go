@@ -13,8 +13,9 @@ import (
 // gateway answers a request that it has on whatever connection comes next. What
 // is left to find out is whether it has it.
 
-// A reply is the end of a call.
+// A reply is the end of one try of a call.
 type reply struct {
+	try    int
 	result []byte
 	err    error
 }
@@ -39,11 +40,14 @@ func (c *Client) carry(ctx context.Context, method string, m wire.Message) ([]by
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	replies, sightings := make(chan reply), make(chan sighting)
+	tries, void := 0, 0
 	ask := func() {
+		tries++
+		try := tries
 		go func() {
 			result, err := c.send(ctx, method, m)
 			select {
-			case replies <- reply{result, err}:
+			case replies <- reply{try, result, err}:
 			case <-ctx.Done():
 			}
 		}()
@@ -54,7 +58,9 @@ func (c *Client) carry(ctx context.Context, method string, m wire.Message) ([]by
 	for {
 		select {
 		case r := <-replies:
-			return r.result, r.err
+			if r.try > void {
+				return r.result, r.err
+			}
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-v.away:
@@ -62,6 +68,7 @@ func (c *Client) carry(ctx context.Context, method string, m wire.Message) ([]by
 		case <-v.turn:
 			v = c.stream.view()
 			if onlyAsks(method) {
+				void = tries // for the reason below
 				ask()
 				continue
 			}
@@ -79,6 +86,11 @@ func (c *Client) carry(ctx context.Context, method string, m wire.Message) ([]by
 			case s.state == NotFound && time.Since(begun) > deliverLimit:
 				return nil, fmt.Errorf("%w: the line was lost before it arrived", errNotSent)
 			case s.state == NotFound || v.gaps != gaps:
+				if s.state == NotFound {
+					// What comes under the numbers that it had is for requests of an
+					// earlier run of this till, which had them first.
+					void = tries
+				}
 				gaps = v.gaps
 				ask()
 			} // else its answer is to come

@@ -172,10 +172,7 @@ func (s *stream) redial(lost error) error {
 			_ = conn.Close(ws.Normal, "")
 			return lost // there is another gateway now
 		}
-		if !tooLong.Stop() {
-			away = nil
-		}
-		s.goOn(conn, keeper, away)
+		s.goOn(conn, keeper, !tooLong.Stop())
 		return nil
 	}
 }
@@ -225,13 +222,13 @@ func (s *stream) since() string {
 	return s.address + "&since=" + strconv.FormatInt(s.last, 10)
 }
 
-// goOn makes a connection the stream's own. Away is nil if the one before was
-// lost for too long.
-func (s *stream) goOn(conn *ws.Conn, keeper *ws.Keeper, away chan struct{}) {
+// goOn makes a connection the stream's own. TooLong says that the one before was
+// lost for as long as calls wait.
+func (s *stream) goOn(conn *ws.Conn, keeper *ws.Keeper, tooLong bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conn, s.keeper, s.opened = conn, keeper, time.Now()
-	if away == nil {
+	if tooLong {
 		s.away = make(chan struct{})
 	}
 	if !s.begun {

@@ -449,6 +449,45 @@ func TestStreamOfAnEarlierRun(t *testing.T) {
 	}
 }
 
+// TestStreamAnswerOfAnEarlierRun: the sale that a killed till left open ends while
+// a sale of its next run, which had the same number first, still runs. Neither is
+// taken for the other.
+func TestStreamAnswerOfAnEarlierRun(t *testing.T) {
+	s := openShop(t)
+	killed, sold, goOn := s.begun(t.Context())
+	before := epos.NextID(killed)
+	if err := killed.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := sold(); err == nil {
+		t.Fatal("a call of a closed client had an end")
+	}
+	other, _ := s.park.Machine("VCMDEMODIP0")
+	heard := make(chan struct{})
+	other.Script(sim.Script{HoldAt: sim.PINEntry, Until: heard})
+	answer := fmt.Sprintf(`"id":%d,"result":`, before)
+	once := sync.OnceFunc(func() { close(heard) })
+	t.Cleanup(once)
+	c := s.dial(epos.Handler{
+		Trace: func(sent bool, message []byte) {
+			if !sent && strings.Contains(string(message), answer) {
+				once()
+			}
+		},
+		Notification: func(_ epos.TID, n epos.Notification) {
+			if n == epos.PINEntry {
+				goOn()
+			}
+		},
+	})
+	defer c.Close()
+	epos.SetNextID(c, before-1)
+	p, err := c.Sale(t.Context(), epos.Sale{TID: "VCMDEMODIP0", Amount: money.Amount{Minor: 100, Currency: money.GBP}})
+	if err != nil || p.Result != epos.Declined || p.AmountTotal != 100 {
+		t.Errorf("%s of %d, %v", p.Result, p.AmountTotal, err)
+	}
+}
+
 // TestStreamWishIsNotCarried: a wish to cancel whose line was cut is given up, and
 // the sale goes on.
 func TestStreamWishIsNotCarried(t *testing.T) {
