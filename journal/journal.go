@@ -112,8 +112,9 @@ type Journal interface {
 	// OpenStreams returns the heads of all open streams, oldest first.
 	OpenStreams(ctx context.Context) ([]Head, error)
 	// LastCounting returns the transaction stream of that terminal that was
-	// accepted last among those that count, or ErrNotFound. A terminal has one at
-	// a time, so it is also the one that was dispatched last.
+	// accepted last among those that count, or ErrNotFound: by the order in which
+	// they were appended, for a clock can be set back. A terminal has one at a time,
+	// so it is also the one that was dispatched last.
 	LastCounting(ctx context.Context, site txn.SiteID, tid txn.TID) (Head, error)
 	// ByKey returns the stream with that request key, or ErrNotFound. A key
 	// names one stream of its site: the first append of another is ErrKeyTaken.

@@ -316,8 +316,8 @@ func (s suite) lastCounting(t *testing.T) {
 	}
 	put("r1", "shop", "1001", 1)
 	last("shop", "1001", "r1")
-	put("r3", "shop", "1001", 3)
-	put("r2", "shop", "1001", 2) // accepted before r3, though written later
+	put("r2", "shop", "1001", 3)
+	put("r3", "shop", "1001", 2) // the clock was set back in between
 	put("r4", "shop", "1002", 4)
 	put("r5", "bar", "1001", 5)
 	last("shop", "1001", "r3")

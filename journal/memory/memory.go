@@ -145,8 +145,7 @@ func (s *Store) LastCounting(ctx context.Context, site txn.SiteID, tid txn.TID) 
 	var last *stream
 	for _, st := range s.order {
 		h := st.head
-		if h.Kind == journal.TransactionStream && h.Counts && h.Site == site && h.TID == tid &&
-			(last == nil || !h.AcceptedAt.Before(last.head.AcceptedAt)) {
+		if h.Kind == journal.TransactionStream && h.Counts && h.Site == site && h.TID == tid {
 			last = st
 		}
 	}

@@ -15,7 +15,7 @@ func TestQueryPlans(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	defer s.Close()
 	queries := map[string]string{
-		entryQuery: "", headQuery: "heads_stream", openQuery: "heads_open", lastQuery: "heads_tid", byKeyQuery: "heads_key",
+		entryQuery: "", headQuery: "heads_stream", openQuery: "heads_open", lastQuery: "heads_tid", laterQuery: "heads_tid", byIDQuery: "", byKeyQuery: "heads_key",
 		updateHeadQuery: "", updateOpenQuery: "", inUseQuery: "heads_site",
 		`SELECT coalesce(max(id), 0) FROM entries`: "",
 	}

@@ -17,10 +17,14 @@ import (
 // The queries. A test asks SQLite for the plan of each.
 const (
 	// entryQuery reads an entry with the hash that it follows.
-	entryQuery  = `SELECT e.prev, e.hash, e.data, p.hash FROM entries e LEFT JOIN entries p ON p.id = e.id - 1 WHERE e.id = ?`
-	headQuery   = `SELECT ` + headColumns + ` FROM heads WHERE stream = ?`
-	openQuery   = `SELECT ` + headColumns + ` FROM heads WHERE open = 1 ORDER BY accepted, id`
-	lastQuery   = `SELECT ` + headColumns + ` FROM heads WHERE +site = ? AND tid = ? AND counts = 1 AND kind = 'transaction' ORDER BY accepted DESC, id DESC LIMIT 1`
+	entryQuery = `SELECT e.prev, e.hash, e.data, p.hash FROM entries e LEFT JOIN entries p ON p.id = e.id - 1 WHERE e.id = ?`
+	headQuery  = `SELECT ` + headColumns + ` FROM heads WHERE stream = ?`
+	openQuery  = `SELECT ` + headColumns + ` FROM heads WHERE open = 1 ORDER BY accepted, id`
+	lastQuery  = `SELECT ` + headColumns + ` FROM heads WHERE +site = ? AND tid = ? AND counts = 1 AND kind = 'transaction' ORDER BY accepted DESC, id DESC LIMIT 1`
+	// laterQuery finds what came after that by the order of the journal, because the
+	// clock was set back. It looks at the numbers in the terminal's index only.
+	laterQuery  = `SELECT max(id) FROM heads INDEXED BY heads_tid WHERE tid = ? AND id > ? AND +site = ? AND counts = 1 AND kind = 'transaction'`
+	byIDQuery   = `SELECT ` + headColumns + ` FROM heads WHERE id = ?`
 	byKeyQuery  = `SELECT ` + headColumns + ` FROM heads WHERE site = ? AND request_key = ? AND request_key <> ''`
 	sitesQuery  = `SELECT id, name, time_zone, strict, reject_unanswered, simulated, limits, created, sum FROM sites ORDER BY id`
 	keysQuery   = `SELECT id, site, hash, faces, note, created, revoked, sum FROM keys ORDER BY id`
@@ -34,11 +38,11 @@ const (
 )
 
 // queries are those of the hot path, prepared.
-type queries struct{ entry, head, last, byKey *sql.Stmt }
+type queries struct{ entry, head, last, later, byID, byKey *sql.Stmt }
 
 func (q *queries) prepare(db *sql.DB) error {
 	for query, to := range map[string]**sql.Stmt{
-		entryQuery: &q.entry, headQuery: &q.head, lastQuery: &q.last, byKeyQuery: &q.byKey,
+		entryQuery: &q.entry, headQuery: &q.head, lastQuery: &q.last, laterQuery: &q.later, byIDQuery: &q.byID, byKeyQuery: &q.byKey,
 	} {
 		var err error
 		if *to, err = db.Prepare(query); err != nil {
@@ -49,7 +53,7 @@ func (q *queries) prepare(db *sql.DB) error {
 }
 
 func (q *queries) close() error {
-	return errors.Join(q.entry.Close(), q.head.Close(), q.last.Close(), q.byKey.Close())
+	return errors.Join(q.entry.Close(), q.head.Close(), q.last.Close(), q.later.Close(), q.byID.Close(), q.byKey.Close())
 }
 
 // A loaded is a row of entries with the hash before it, not yet trusted.
@@ -176,6 +180,16 @@ func (s *Store) LastCounting(ctx context.Context, site txn.SiteID, tid txn.TID) 
 		return journal.Head{}, err
 	}
 	r, err := one(s.q.last.QueryRowContext(ctx, string(site), string(tid)))
+	if err != nil {
+		return r.head, err
+	}
+	var later sql.NullInt64
+	if err := s.q.later.QueryRowContext(ctx, string(tid), r.id, string(site)).Scan(&later); err != nil {
+		return journal.Head{}, fmt.Errorf("journal: %w", err)
+	}
+	if later.Valid {
+		r, err = one(s.q.byID.QueryRowContext(ctx, later.Int64))
+	}
 	return r.head, err
 }
 
