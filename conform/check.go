@@ -26,6 +26,9 @@ type Verdict struct {
 	Frames []int
 	// Settle says that the verdict holds only if nothing else comes for a while.
 	Settle bool
+	// Else is what an open verdict is when nothing more comes: NotReached, or
+	// Failed where that nothing came is what is wrong.
+	Else State
 	// Ask says that the wire has shown what it can, and that it is left to
 	// somebody's word.
 	Ask bool
@@ -41,8 +44,11 @@ type Order struct {
 	Present   bool          // the cardholder is there
 	Signature string        // accept or reject, should one be asked for
 	Wait      time.Duration // before the signature is answered
-	Cancel    bool          // once the transaction has started
-	Text      string        // for a person
+	// CancelAfter is the notification after which the transaction is to be
+	// cancelled; empty where it is not.
+	CancelAfter string
+	AuthCode    bool   // with the auth code that an earlier step of the line brought
+	Text        string // for a person
 }
 
 // A Word is what somebody says of what the till did where no wire goes. Absent
@@ -115,6 +121,11 @@ type Stage interface {
 	Unplug(tid string) error
 	// Cut cuts the till's connections, as a network does.
 	Cut()
+	// HangUp closes them, once what was said has been delivered.
+	HangUp()
+	// Linger keeps back for a moment what the gateway says after a message with
+	// that text in it, so that a till that does not wait is seen to leave.
+	Linger(after string)
 	// Say sends a message to the till on a connection, as if the gateway had.
 	Say(conn int, text string) error
 	// Calm undoes all of that, and returns when the terminals are idle again.

@@ -1,11 +1,37 @@
 package conform
 
-import "fmt"
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
 
-// Checks returns every check, in the order in which they are run.
-func Checks() []Check {
+// Options change the checks.
+type Options struct {
+	// Slow is how long a signature is looked at in the line about that; 10 s by
+	// default.
+	Slow time.Duration
+}
+
+// Checks returns every check, in the order of a report. Those with acts are run
+// in that order, those that stand over the whole run are judged in the end.
+func Checks(o Options) []Check {
+	o.Slow = cmp.Or(o.Slow, 10*time.Second)
 	return []Check{
-		pacSale(),
+		generalAddress(), generalPartnerIDs(), generalSoftwareHouse(), generalInstaller(),
+		pacEnvelope(), pacIDs(),
+		pacSale(), pacAmounts(), pacRefund(), pacChooseTerminal(), pacNotifications(), pacUnknown(),
+		pacSignature(), pacSignatureRejected(), pacSignatureSlow(o.Slow),
+		pacCancel(), pacCancelLate(),
+		pacSuccessful(), pacNotTaken(), pacTimedOut(),
+		pacUserMessage(), pacUnavailable(), pacBusy(),
+		pacLostBefore(), pacLostDuring(), pacLostAfter(),
+		pacBalances(), pacBanking(), pacDuplicate(), pacPreAuth(), pacCashback(), pacNotPresent(),
+		generalEndOfDay(), generalEndOfDayCopy(),
 	}
 }
 
@@ -68,3 +94,119 @@ func (s *Seen) ran(result string) (*call, Verdict, bool) {
 	}
 	return c, Verdict{}, true
 }
+
+// said decides by a word. It is given what precise members say: whether they say
+// anything, and what is wrong. Where they say nothing, the plain yes or no counts.
+func (s *Seen) said(missing string, precise func(Word) (known bool, wrong string), frames ...int) Verdict {
+	asks := Verdict{Hint: missing, Ask: true, Frames: sorted(frames)}
+	if s.Word == nil {
+		return asks
+	}
+	if known, wrong := precise(*s.Word); known {
+		if wrong != "" {
+			return fail(wrong, frames...)
+		}
+		return settled(frames...)
+	}
+	switch {
+	case s.Word.Yes == nil:
+		return asks
+	case *s.Word.Yes:
+		return settled(frames...)
+	}
+	return fail("the question of this step was answered with no; it is right when: "+missing, frames...)
+}
+
+// none is for words without members of their own.
+func none(Word) (bool, string) { return false, "" }
+
+// cleared says what a word says of the amount, and what is wrong where it was to
+// be booked as paid or not.
+func cleared(want bool, result string) func(Word) (bool, string) {
+	return func(w Word) (bool, string) {
+		switch {
+		case w.Cleared == nil:
+			return false, ""
+		case *w.Cleared && !want:
+			return true, "the till has booked the amount as paid, after " + result + ": compare the whole value of transactionResult with SUCCESSFUL, and clear for that alone"
+		case !*w.Cleared && want:
+			return true, "the till has not booked the amount as paid, after " + result + ": the response of the transaction alone decides"
+		}
+		return true, ""
+	}
+}
+
+// again finds a transaction that the till sends on a card machine after a frame,
+// unless it joins the one that is given by its request key. It returns -1 for
+// none.
+func (s *Seen) again(first *call, after int) int {
+	key := text1(first.params["requestKey"])
+	for _, c := range calls(s.Frames) {
+		if c.at > after && isTransaction(c.method) && c.tid() == first.tid() && (key == "" || text1(c.params["requestKey"]) != key) {
+			return c.at
+		}
+	}
+	return -1
+}
+
+// learns finds where the till asks after a transaction, or is told its outcome,
+// after a frame. It returns -1 for nowhere.
+func (s *Seen) learns(first *call, after int) int {
+	if first.answered > after {
+		return first.answered
+	}
+	key := text1(first.params["requestKey"])
+	for _, c := range calls(s.Frames) {
+		if c.at <= after || c.answered < 0 {
+			continue
+		}
+		switch {
+		case slices.Contains([]string{"terminalDetails", "connectedTerminals", "duplicate", "transactionStatus"}, c.method),
+			isTransaction(c.method) && key != "" && text1(c.params["requestKey"]) == key:
+			return c.answered
+		}
+	}
+	for i, f := range s.Frames {
+		if m := read(f.Text); i > after && f.Kind == Message && f.FromGateway && m.method == "" && m.id == first.id && m.result["transactionResult"] != nil {
+			return i // over a stream that was resumed
+		}
+	}
+	return -1
+}
+
+// shows finds the notification in the act, and returns -1 while there is none.
+func (c *call) shows(value string) int {
+	for _, n := range c.notes {
+		if n.value == value {
+			return n.at
+		}
+	}
+	return -1
+}
+
+// last reports whether the newest frame is a notification of that value.
+func (s *Seen) last(value string) bool {
+	f := s.Frames[len(s.Frames)-1]
+	m := read(f.Text)
+	return f.FromGateway && !f.Added && m.method == "terminalNotification" && text1(m.params["notificationValue"]) == value
+}
+
+// quoted is a value as it stood on the wire, for hints.
+func quoted(raw json.RawMessage) string {
+	if len(raw) == 0 {
+		return "nothing"
+	}
+	text := strings.TrimSpace(string(raw))
+	if len(text) > 60 {
+		text = text[:60] + "…"
+	}
+	return strings.ToValidUTF8(text, "?")
+}
+
+// number reads an integer of a result; 0 where there is none.
+func number(raw json.RawMessage) int64 {
+	n, _ := whole(raw)
+	return n
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

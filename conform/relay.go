@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type Relay struct {
 	mu     sync.Mutex
 	closed bool
 	conns  int
+	linger string // after a message with it the gateway's are kept back
 	pairs  map[int]*pair
 }
 
@@ -43,6 +45,7 @@ type RelayConfig struct {
 type pair struct {
 	till, gateway *ws.Conn
 	cut           bool
+	tillEnded     bool
 }
 
 // NewRelay makes a relay. Serve it, then Close it.
@@ -64,9 +67,12 @@ func (r *Relay) Serve(l net.Listener) error {
 func (r *Relay) Close() error {
 	r.mu.Lock()
 	r.closed = true
+	for _, p := range r.pairs {
+		p.till.Abort()
+		p.gateway.Abort()
+	}
 	r.mu.Unlock()
 	err := r.server.Close()
-	r.Cut()
 	r.done.Wait()
 	return err
 }
@@ -75,11 +81,44 @@ func (r *Relay) Close() error {
 func (r *Relay) Cut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, p := range r.pairs {
-		p.cut = true
+	for number, p := range r.pairs {
+		r.ended(number, p, true)
 		p.till.Abort()
 		p.gateway.Abort()
 	}
+}
+
+// ended tells the end of a connection, once. The caller holds r.mu.
+func (r *Relay) ended(number int, p *pair, cut bool) {
+	if r.pairs[number] != p {
+		return
+	}
+	delete(r.pairs, number)
+	p.cut = cut
+	r.cfg.Saw(Frame{At: time.Now(), Conn: number, Kind: Closed, ByTill: p.tillEnded && !cut, Cut: cut})
+}
+
+// HangUp closes all connections of tills once they have been told what waits.
+func (r *Relay) HangUp() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for number, p := range r.pairs {
+		r.ended(number, p, true)
+		p.till.StartClose(ws.GoingAway, "")
+		p.gateway.Abort()
+	}
+}
+
+// lingerTakes is how long a gateway's messages are kept back by Linger.
+const lingerTakes = 500 * time.Millisecond
+
+// Linger keeps back for a moment what a gateway says after a message with that
+// text in it, so that a till that does not wait for more is seen to leave. The
+// empty text ends that.
+func (r *Relay) Linger(after string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.linger = after
 }
 
 // Say sends a message to the till as if the gateway had.
@@ -190,12 +229,23 @@ func (r *Relay) pump(number int, p *pair, fromGateway bool) {
 			r.over(number, p, fromGateway, err)
 			return
 		}
-		r.mu.Lock() // what is seen and what is handed on have one order
-		if !p.cut {
-			r.cfg.Saw(Frame{At: time.Now(), Conn: number, Kind: Message, FromGateway: fromGateway, Text: string(text)})
+		r.mu.Lock()               // what is seen and what is handed on have one order
+		if r.pairs[number] != p { // it has ended in the meantime
+			r.mu.Unlock()
+			return
 		}
+		r.cfg.Saw(Frame{At: time.Now(), Conn: number, Kind: Message, FromGateway: fromGateway, Text: string(text)})
 		err = to.Send(text)
+		lingers := fromGateway && r.linger != "" && bytes.Contains(text, []byte(r.linger))
 		r.mu.Unlock()
+		if lingers {
+			rest := time.NewTimer(lingerTakes)
+			select {
+			case <-rest.C:
+			case <-to.Done():
+			}
+			rest.Stop()
+		}
 		if err != nil {
 			r.over(number, p, !fromGateway, err)
 			return
@@ -207,15 +257,16 @@ func (r *Relay) pump(number int, p *pair, fromGateway bool) {
 func (r *Relay) over(number int, p *pair, gatewayEnded bool, err error) {
 	r.mu.Lock()
 	if r.pairs[number] == p {
-		delete(r.pairs, number)
-		r.cfg.Saw(Frame{At: time.Now(), Conn: number, Kind: Closed, ByTill: !gatewayEnded && !p.cut, Cut: p.cut})
+		p.tillEnded = !gatewayEnded
 	}
+	r.ended(number, p, false)
+	cut := p.cut
 	r.mu.Unlock()
 	code, reason := ws.GoingAway, ""
 	if closed, ok := errors.AsType[*ws.CloseError](err); ok && slices.Contains([]ws.Code{ws.Normal, ws.Policy, ws.Unsupported, ws.TooBig, ws.InvalidData}, closed.Code) {
 		code, reason = closed.Code, closed.Reason
 	}
-	if p.cut {
+	if cut {
 		return
 	}
 	if gatewayEnded {

@@ -130,6 +130,16 @@ func (f Frame) Tell() string {
 	return who + ": " + f.Text
 }
 
+// brief is Tell without the end of a long message.
+func (f Frame) brief() string {
+	const most = 400
+	text := f.Tell()
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + " …"
+}
+
 // stamp is when a frame was seen, as people read it.
 func (f Frame) stamp() string { return f.At.Local().Format("15:04:05.000") }
 
@@ -154,7 +164,7 @@ func (r Report) WriteText(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "             %s\n", l.Hint)
 		for _, f := range r.evidence(l) {
-			fmt.Fprintf(&b, "             %s  #%d %s\n", f.stamp(), f.Conn, f.Tell())
+			fmt.Fprintf(&b, "             %s  #%d %s\n", f.stamp(), f.Conn, f.brief())
 		}
 	}
 	fmt.Fprintf(&b, "\n%s\n", r.Verdict())
@@ -209,7 +219,7 @@ func (r Report) WriteJUnit(w io.Writer) error {
 		}
 		var b strings.Builder
 		for _, f := range r.evidence(l) {
-			fmt.Fprintf(&b, "%s #%d %s\n", f.stamp(), f.Conn, f.Tell())
+			fmt.Fprintf(&b, "%s #%d %s\n", f.stamp(), f.Conn, f.brief())
 		}
 		c.Out = b.String()
 		s.Cases = append(s.Cases, c)

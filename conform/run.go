@@ -51,6 +51,8 @@ type Config struct {
 	// Answers are words that were given before, by the names of steps. They go
 	// before what hands say.
 	Answers map[string]Word
+	// Product names who checks, and Side what is checked, in the report.
+	Product, Side string
 	// Earlier is what an interrupted run has decided: it is not asked for again.
 	Earlier Report
 	// Limit is how long one step may take, and Settle how long nothing may come
@@ -100,7 +102,7 @@ func (r *Run) count() int {
 // Run goes through the checks and returns the report. An error is one of the
 // stage, of the hands, or of ctx; the report then has what was decided.
 func (r *Run) Run(ctx context.Context) (Report, error) {
-	report := Report{Began: r.cfg.Earlier.Began}
+	report := Report{Product: r.cfg.Product, Side: r.cfg.Side, Began: r.cfg.Earlier.Began}
 	if report.Began.IsZero() {
 		report.Began = now()
 	}
@@ -187,14 +189,14 @@ func (r *Run) act(ctx context.Context, a Act, step Step, begun int) (from int, v
 	if err := r.cfg.Stage.Calm(); err != nil {
 		return 0, v, nil, err
 	}
+	earlier, _ := r.since(0)
 	if a.Prepare != nil {
 		if err := a.Prepare(r.cfg.Stage); err != nil {
 			return 0, v, nil, err
 		}
 	}
-	all, _ := r.since(0)
-	from = len(all)
-	seen := &Seen{Order: a.Order, Before: all[begun:], Alive: alive(all)}
+	from = len(earlier)
+	seen := &Seen{Order: a.Order, Before: earlier[begun:], Alive: alive(earlier)}
 	if given, ok := r.cfg.Answers[step.Name()]; ok {
 		seen.Word = &given
 	}
@@ -282,8 +284,8 @@ func (r *Run) act(ctx context.Context, a Act, step Step, begun int) (from int, v
 		v = a.Judge(seen)
 	}
 	if v.State == Open {
-		v.State = NotReached
-		if late {
+		v.State = cmp.Or(v.Else, NotReached)
+		if late && v.State == NotReached {
 			v.Hint = "the time for this step has passed: " + v.Hint
 		}
 	}
@@ -310,7 +312,7 @@ func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 // sort brings the lines into the order of the checklist.
 func (r *Report) sort() {
 	place := map[string]int{}
-	for i, c := range Checks() {
+	for i, c := range Checks(Options{}) {
 		place[c.ID] = i
 	}
 	slices.SortStableFunc(r.Lines, func(a, b Line) int { return cmp.Compare(place[a.ID], place[b.ID]) })

@@ -776,7 +776,7 @@ func TestChecklist(t *testing.T) {
 		ids[l.ID] = true
 		sides[l.Side]++
 	}
-	if diff := cmp.Diff(map[string]int{"general": 5, "pac": 17, "pat": 13}, sides); diff != "" {
+	if diff := cmp.Diff(map[string]int{"general": 6, "pac": 29, "pat": 13}, sides); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
 }

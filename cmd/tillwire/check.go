@@ -52,6 +52,7 @@ type checkPacCmd struct {
 	HTML        string        `name:"html" type:"path" placeholder:"FILE" help:"Write the report as one page with the whole conversation."`
 	Limit       time.Duration `default:"5m" placeholder:"TIME" help:"How long one step may take."`
 	Settle      time.Duration `default:"2s" placeholder:"TIME" help:"How long nothing may come before a step is over in which more could have come."`
+	SimSpeed    *simSpeed     `env:"TILLWIRE_SIM_SPEED" placeholder:"SPEED" help:"Pace of the card machines: human, max, or how many times faster than people. Without it, human for a person and max for a command."`
 	Listen      string        `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Loopback address for the till; port 0 takes a free one."`
 	dataFlags
 }
@@ -106,14 +107,14 @@ func (c checkPacCmd) Run(s streams) (err error) {
 		case <-ctx.Done():
 		}
 	}()
-	bench, err := openCheckBench(s, c.Listen, earlier)
+	bench, err := openCheckBench(s, "", c.Listen, c.speed(), earlier)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, bench.close()) }()
 
 	run := conform.NewRun(conform.Config{
-		Checks: checks, Stage: bench, Hands: c.hands(s, bench.url), Answers: answers, Earlier: earlier.Report,
+		Checks: checks, Stage: bench, Hands: c.hands(s, bench.url), Answers: answers, Earlier: earlier.Report, Product: "tillwire " + thisBuild().Version, Side: "pac",
 		Limit: c.Limit, Settle: c.Settle,
 		Kept: func(r conform.Report) error { return writeCheckState(c.State, checkState{bench.key, r}) },
 	})
@@ -121,7 +122,6 @@ func (c checkPacCmd) Run(s streams) (err error) {
 		return err
 	}
 	report, err := run.Run(ctx)
-	report.Product, report.Side = "tillwire "+thisBuild().Version, "pac"
 	if ctx.Err() != nil {
 		if c.State != "" {
 			fmt.Fprintf(s.err, "tillwire: stopped; the same command goes on with what is kept in %s\n", c.State)
@@ -140,9 +140,21 @@ func (c checkPacCmd) Run(s streams) (err error) {
 	return nil
 }
 
+// speed is the pace of the card machines: nobody can watch them at their
+// fastest.
+func (c checkPacCmd) speed() simSpeed {
+	switch {
+	case c.SimSpeed != nil:
+		return *c.SimSpeed
+	case c.TillCommand != "":
+		return simSpeed(sim.Max)
+	}
+	return 1
+}
+
 // chosen are the checks of this run.
 func (c checkPacCmd) chosen() ([]conform.Check, error) {
-	all := conform.Checks()
+	all := conform.Checks(conform.Options{})
 	if len(c.Only) == 0 {
 		return all, nil
 	}
@@ -167,18 +179,19 @@ type checkLine struct {
 	Text     string        `json:"text"`
 	Clause   string        `json:"clause"`
 	Optional bool          `json:"optional"`
-	Decided  conform.Needs `json:"decidedBy"` // empty where no check decides it
+	Only     string        `json:"only,omitzero"` // the one face it is about, if only one
+	Decided  conform.Needs `json:"decidedBy"`     // empty where no check decides it
 }
 
 // list prints the checklist.
 func (c checkPacCmd) list(s streams) error {
 	needs := map[string]conform.Needs{}
-	for _, k := range conform.Checks() {
+	for _, k := range conform.Checks(conform.Options{}) {
 		needs[k.ID] = k.Needs
 	}
 	lines := []checkLine{}
 	for _, l := range spec.Default().Checklist() {
-		lines = append(lines, checkLine{l.ID, l.Side, l.Text, l.Clause, l.Optional, needs[l.ID]})
+		lines = append(lines, checkLine{l.ID, l.Side, l.Text, l.Clause, l.Optional, l.Only, needs[l.ID]})
 	}
 	if c.JSON {
 		return printJSON(s, lines)
@@ -292,7 +305,7 @@ func readAnswers(path string) (map[string]conform.Word, error) {
 		return nil, usageError{hint(fmt.Errorf("--answers: %w", err), `it is like {"pac.notTaken/declined": {"cleared": false}}`)}
 	}
 	known := map[string]bool{}
-	for _, c := range conform.Checks() {
+	for _, c := range conform.Checks(conform.Options{}) {
 		for _, name := range c.Steps() {
 			known[name] = true
 		}
@@ -376,8 +389,9 @@ type checkBench struct {
 	served   chan error
 }
 
-// openCheckBench starts a gateway for the run.
-func openCheckBench(s streams, listen string, earlier checkState) (_ *checkBench, err error) {
+// openCheckBench starts a gateway for the run, with its data in a new folder
+// under the one that is given, or under that for temporary files.
+func openCheckBench(s streams, under, listen string, speed simSpeed, earlier checkState) (_ *checkBench, err error) {
 	b := &checkBench{key: earlier.Key}
 	if b.key == "" {
 		b.key = "check-" + strings.ToLower(rand.Text())
@@ -396,11 +410,11 @@ func openCheckBench(s streams, listen string, earlier checkState) (_ *checkBench
 	if !isLoopback(b.listener.Addr()) {
 		return nil, usage("--listen: the till and the check are on one machine, so that nobody else reaches its gateway: take a loopback address")
 	}
-	if b.dir, err = os.MkdirTemp("", "tillwire-check-"); err != nil {
+	if b.dir, err = os.MkdirTemp(under, "tillwire-check-"); err != nil {
 		return nil, err
 	}
 	b.house, err = openHouse(context.Background(), houseConfig{
-		Dir: b.dir, Command: "tillwire check", Listen: "127.0.0.1:0", Dev: true, Speed: sim.Max, Seed: newSeed(),
+		Dir: b.dir, Command: "tillwire check", Listen: "127.0.0.1:0", Dev: true, Speed: float64(speed), Seed: newSeed(),
 		Log: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {

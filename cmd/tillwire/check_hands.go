@@ -77,7 +77,7 @@ func orderEnv(step conform.Step, address string) []string {
 	env := map[string]string{
 		"STEP": step.Name(), "LINE": step.Line.ID, "ACT": step.Act, "URL": address, "TEXT": o.Text, "METHOD": o.Method,
 		"TID": o.TID, "CURRENCY": o.Currency, "AMOUNT": strconv.FormatInt(o.Amount, 10), "CASHBACK": strconv.FormatInt(o.Cashback, 10),
-		"PRESENT": yesNo(o.Present), "CANCEL": yesNo(o.Cancel), "SIGNATURE": o.Signature, "WAIT": strconv.Itoa(int(o.Wait.Seconds())),
+		"PRESENT": yesNo(o.Present), "CANCEL_AFTER": o.CancelAfter, "SIGNATURE": o.Signature, "WAIT": strconv.FormatFloat(o.Wait.Seconds(), 'f', -1, 64),
 	}
 	var out []string
 	for name, value := range env {

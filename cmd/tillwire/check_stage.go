@@ -140,6 +140,12 @@ func (s *checkStage) Unplug(tid string) error {
 // Cut cuts the till's connections.
 func (s *checkStage) Cut() { s.relay.Cut() }
 
+// HangUp closes them.
+func (s *checkStage) HangUp() { s.relay.HangUp() }
+
+// Linger gives a till that does not wait the time to leave.
+func (s *checkStage) Linger(after string) { s.relay.Linger(after) }
+
 // Say sends the till what no gateway would.
 func (s *checkStage) Say(conn int, text string) error { return s.relay.Say(conn, text) }
 
@@ -200,6 +206,9 @@ func (s *checkStage) leave() {
 	s.mu.Unlock()
 	for _, tid := range tids {
 		s.Release(tid)
+	}
+	if s.relay != nil {
+		s.relay.Linger("")
 	}
 	if s.house == nil {
 		return

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tillwire/tillwire/conform"
+)
+
+// testChecks are the checks with a cashier who is quick.
+func testChecks() []conform.Check {
+	return conform.Checks(conform.Options{Slow: 50 * time.Millisecond})
+}
+
+// tryTill runs checks against a sample.
+func tryTill(t *testing.T, till *sampleTill, checks []conform.Check) conform.Report {
+	t.Helper()
+	under := t.TempDir()
+	if memory := "/dev/shm"; isDir(memory) { // hundreds of sales need not wait for a disk
+		dir, err := os.MkdirTemp(memory, "tillwire-test-")
+		if err == nil {
+			under = dir
+			t.Cleanup(func() { os.RemoveAll(dir) })
+		}
+	}
+	bench, err := openCheckBench(streams{out: &bytes.Buffer{}, err: &bytes.Buffer{}, in: strings.NewReader("")}, under, "127.0.0.1:0", 0, checkState{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	till.url = bench.url
+	defer func() {
+		till.close()
+		if err := bench.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	run := conform.NewRun(conform.Config{
+		Checks: checks, Stage: bench, Hands: till, Limit: 40 * time.Second, Settle: 5 * time.Millisecond, Product: "test", Side: "pac",
+	})
+	if err := bench.serve(run.Saw); err != nil {
+		t.Fatal(err)
+	}
+	report, err := run.Run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// TestGoodTill: a till that does everything right passes every line.
+func TestGoodTill(t *testing.T) {
+	for _, harmless := range []string{"", "one id for all"} {
+		t.Run(harmless, func(t *testing.T) {
+			t.Parallel()
+			begun := time.Now()
+			till := &sampleTill{flaw: harmless}
+			r := tryTill(t, till, testChecks())
+			t.Log(time.Since(begun))
+			for _, l := range r.Lines {
+				if l.State != conform.Passed {
+					t.Errorf("%s: %s: %s", l.ID, l.State, l.Hint)
+				}
+			}
+			if !r.Passed() || len(r.Lines) != len(testChecks()) {
+				t.Errorf("%s, of %d lines", r.Verdict(), len(testChecks()))
+			}
+		})
+	}
+}
+
+// linesIn are the lines in a state.
+func linesIn(r conform.Report, s conform.State) []string {
+	out := []string{}
+	for _, l := range r.Lines {
+		if l.State == s {
+			out = append(out, l.ID)
+		}
+	}
+	return out
+}
+
+// All lines that want a transaction to run, besides those that only look at what
+// the till sends.
+func needTransactions() []string {
+	var out []string
+	for _, c := range testChecks() {
+		if strings.HasPrefix(c.ID, "pac.") && c.Stands == nil && !slices.Contains([]string{"pac.amounts", "pac.balances", "pac.banking"}, c.ID) {
+			out = append(out, c.ID)
+		}
+	}
+	return out
+}
+
+// needWire are all lines for which the till has to be heard.
+func needWire() []string {
+	var out []string
+	for _, c := range testChecks() {
+		if c.Needs != conform.ByWord {
+			out = append(out, c.ID)
+		}
+	}
+	return out
+}
+
+func without(list []string, those ...string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(id string) bool { return slices.Contains(those, id) })
+}
+
+// TestBadTills: each fails its line and no other; what needs something that it
+// lacks is not reached; all other lines pass.
+func TestBadTills(t *testing.T) {
+	signatures := []string{"pac.signatureRejected", "pac.signatureSlow"}
+	for _, tt := range []struct {
+		flaw, fails string
+		notReached  []string
+	}{
+		{"a key of its own", "general.address", without(needWire(), "general.address")},
+		{"no partner ids", "general.partnerIds", without(needWire(), "general.partnerIds")},
+		{"another installer each time", "general.partnerIds", nil},
+		{"software house in the settings", "general.softwareHouse", nil},
+		{"installer fixed", "general.installer", nil},
+		{"no end of day at night", "general.endOfDay", nil},
+		{"keeps no copies", "general.endOfDayCopy", nil},
+		{"no reports", "", []string{"pac.balances", "pac.banking", "general.endOfDay", "general.endOfDayCopy"}},
+
+		{"batches", "pac.envelope", without(needWire(), "general.address", "general.partnerIds", "pac.envelope")},
+		{"no version", "pac.envelope", without(needWire(), "general.address", "general.partnerIds", "pac.envelope", "pac.ids", "pac.amounts")},
+		{"its own method", "pac.envelope", append(without(needTransactions(), "pac.refund", "pac.preAuth"), "pac.amounts")},
+		{"ids as text", "pac.ids", without(needWire(), "general.address", "general.partnerIds", "pac.envelope", "pac.ids", "pac.amounts")},
+		{"floats", "pac.amounts", needTransactions()},
+		{"amounts as text", "pac.amounts", needTransactions()},
+		{"cuts fractions off", "pac.amounts", nil},
+
+		{"no refunds", "", []string{"pac.refund"}},
+		{"one card machine", "pac.chooseTerminal", []string{"pac.userMessage", "pac.unavailable", "pac.busy"}},
+		{"shows nothing", "pac.notifications", nil},
+		{"goes back", "pac.notifications", nil},
+		{"breaks on what it does not know", "pac.unknown", nil},
+		{"never answers signatures", "pac.signature", signatures},
+		{"another id for signatures", "pac.signature", signatures},
+		{"accepted as text", "pac.signature", signatures},
+		{"accepts every signature", "pac.signatureRejected", nil},
+		{"signs for the cashier", "pac.signatureSlow", nil},
+		{"cannot cancel", "", []string{"pac.cancel", "pac.cancelLate"}},
+		{"hangs up on cancelling", "pac.cancel", []string{"pac.cancelLate"}},
+		{"believes the wish", "pac.cancelLate", nil},
+		{"books what was asked for", "pac.successful", nil},
+		{"forgets gratuity", "pac.successful", nil},
+		{"looks for a part of the word", "pac.notTaken", nil},
+		{"clears on declined", "pac.notTaken", nil},
+		{"clears on void", "pac.notTaken", nil},
+		{"clears on cancelled", "pac.notTaken", nil},
+		{"clears on timed out", "pac.timedOut", nil},
+		{"sends again on timed out", "pac.timedOut", nil},
+		{"asks nobody on timed out", "pac.timedOut", nil},
+		{"texts of its own", "pac.userMessage", nil},
+		{"clears on unavailable", "pac.unavailable", nil},
+		{"clears on busy", "pac.busy", nil},
+		{"keeps a dead socket", "pac.lostBefore", []string{
+			"pac.lostDuring", "pac.lostAfter", "pac.balances", "pac.banking", "pac.duplicate", "pac.preAuth", "pac.cashback", "pac.notPresent",
+			"general.endOfDay", "general.endOfDayCopy",
+		}},
+		{"sends again when cut off", "pac.lostDuring", nil},
+		{"forgets when cut off", "pac.lostDuring", nil},
+		{"books nothing after recovery", "pac.lostDuring", nil},
+		{"takes back when cut off later", "pac.lostAfter", nil},
+		{"loses auth codes", "pac.preAuth", nil},
+		{"forgets cashback", "pac.cashback", nil},
+	} {
+		t.Run(tt.flaw, func(t *testing.T) {
+			t.Parallel()
+			till := &sampleTill{flaw: tt.flaw}
+			r := tryTill(t, till, testChecks())
+			fails := []string{}
+			if tt.fails != "" {
+				fails = append(fails, tt.fails)
+			}
+			if diff := cmp.Diff(fails, linesIn(r, conform.Failed)); diff != "" {
+				t.Errorf("failed lines (-want +got):\n%s", diff)
+			}
+			slices.Sort(tt.notReached)
+			missed := linesIn(r, conform.NotReached)
+			slices.Sort(missed)
+			if diff := cmp.Diff(append([]string{}, tt.notReached...), missed); diff != "" {
+				t.Errorf("lines that were not reached (-want +got):\n%s", diff)
+			}
+			for _, l := range r.Lines {
+				if l.State != conform.Passed && len(l.Hint) < 20 {
+					t.Errorf("%s: the hint says too little: %q", l.ID, l.Hint)
+				}
+				if l.State == conform.Failed && l.Needs != conform.ByWord && len(l.Evidence) == 0 {
+					t.Errorf("%s: failed without a message that shows it", l.ID)
+				}
+			}
+			if t.Failed() {
+				t.Log(strings.Join(till.log, "\n"))
+			}
+		})
+	}
+}

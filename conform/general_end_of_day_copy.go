@@ -1,0 +1,16 @@
+package conform
+
+// generalEndOfDayCopy: a copy of each end of day is kept.
+func generalEndOfDayCopy() Check {
+	return Check{ID: "general.endOfDayCopy", Needs: ByBoth, Acts: []Act{{
+		Order:    report("reportEndOfDay", "end of day"),
+		Question: "Has the till kept a digital copy of this end of day?",
+		Judge: func(s *Seen) Verdict {
+			c, v, ok := s.reported()
+			if !ok {
+				return v
+			}
+			return s.said("a digital copy of the end of day is kept", none, c.at, c.answered)
+		},
+	}}}
+}
