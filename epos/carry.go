@@ -53,12 +53,12 @@ func (c *Client) carry(ctx context.Context, method string, m wire.Message) ([]by
 		}()
 	}
 	v, begun := c.stream.view(), time.Now()
-	gaps := v.gaps
+	gaps, clashes := v.gaps, v.clashes
 	ask()
 	for {
 		select {
 		case r := <-replies:
-			if r.try > void {
+			if r.try > void && c.stream.view().clashes == clashes {
 				return r.result, r.err
 			}
 		case <-ctx.Done():
@@ -67,8 +67,12 @@ func (c *Client) carry(ctx context.Context, method string, m wire.Message) ([]by
 			return nil, errAway
 		case <-v.turn:
 			v = c.stream.view()
+			if v.clashes != clashes {
+				// What comes under the numbers of before may be for requests of an
+				// earlier run of this till, which had them first.
+				clashes, void = v.clashes, tries
+			}
 			if onlyAsks(method) {
-				void = tries // for the reason below
 				ask()
 				continue
 			}
@@ -86,11 +90,6 @@ func (c *Client) carry(ctx context.Context, method string, m wire.Message) ([]by
 			case s.state == NotFound && time.Since(begun) > deliverLimit:
 				return nil, fmt.Errorf("%w: the line was lost before it arrived", errNotSent)
 			case s.state == NotFound || v.gaps != gaps:
-				if s.state == NotFound {
-					// What comes under the numbers that it had is for requests of an
-					// earlier run of this till, which had them first.
-					void = tries
-				}
 				gaps = v.gaps
 				ask()
 			} // else its answer is to come

@@ -47,7 +47,8 @@ type stream struct {
 	turns   int
 	opened  time.Time
 	short   int   // connections in a row that were lost at once
-	gaps    int   // how often not all came that was sent
+	gaps    int   // how often not all came that was sent, or will
+	clashes int   // how often an earlier run of this till had the number of a call
 	begun   bool  // last is known
 	last    int64 // number of the newest message
 	answers []*sentAnswer
@@ -115,7 +116,8 @@ func (s *stream) fresh(message []byte) bool {
 	case m.FirstKept > 0:
 		missed = true
 	case own && m.Code == jsonrpc.InvalidRequest && m.Pointer == "/id":
-		s.move() // an earlier run of this till has the id of one of our calls
+		s.clashes++ // and nobody knows which call it was
+		missed = true
 	case own && m.Code == int(ErrUnexpectedResponse) && s.again > 0:
 		s.again--
 	default:
@@ -318,12 +320,13 @@ type view struct {
 	turn, away <-chan struct{}
 	turns      int
 	gaps       int
+	clashes    int
 }
 
 func (s *stream) view() view {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return view{turn: s.turn, away: s.away, turns: s.turns, gaps: s.gaps}
+	return view{turn: s.turn, away: s.away, turns: s.turns, gaps: s.gaps, clashes: s.clashes}
 }
 
 // ready waits for a connection, as long as a blip takes.

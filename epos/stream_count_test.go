@@ -24,11 +24,11 @@ func TestStreamCounts(t *testing.T) {
 		{`{"seq":10,"id":2,"result":{}}`, true, 1, 1, "&since=10"},
 		{`{"seq":11,"error":{"code":-32602,"message":"","data":{"pointer":"/since","firstKept":12}}}`, false, 2, 2, "&since=11"},
 		{`{"seq":19,"error":{"code":-32602,"message":"","data":{"firstKept":20}}}`, false, 3, 3, "&since=19"},
-		{`{"seq":20,"error":{"code":-32600,"message":"","data":{"pointer":"/id"}}}`, false, 3, 4, "&since=20"},
-		{`{"seq":21,"id":4,"error":{"code":-32600,"message":"","data":{"pointer":"/id"}}}`, true, 3, 4, "&since=21"},
-		{`{"seq":22,"error":{"code":-32075,"message":""}}`, false, 3, 4, "&since=22"}, // to the answer that went out twice
-		{`{"seq":23,"error":{"code":-32075,"message":""}}`, true, 3, 4, "&since=23"},
-		{`{"seq":24,"error":{"code":-32074,"message":""}}`, true, 3, 4, "&since=24"},
+		{`{"seq":20,"error":{"code":-32600,"message":"","data":{"pointer":"/id"}}}`, false, 4, 4, "&since=20"},
+		{`{"seq":21,"id":4,"error":{"code":-32600,"message":"","data":{"pointer":"/id"}}}`, true, 4, 4, "&since=21"},
+		{`{"seq":22,"error":{"code":-32075,"message":""}}`, false, 4, 4, "&since=22"}, // to the answer that went out twice
+		{`{"seq":23,"error":{"code":-32075,"message":""}}`, true, 4, 4, "&since=23"},
+		{`{"seq":24,"error":{"code":-32074,"message":""}}`, true, 4, 4, "&since=24"},
 	} {
 		fresh := s.fresh([]byte(step.message))
 		if fresh != step.fresh || s.gaps != step.gaps || s.turns != step.turns || s.since() != s.address+step.since {
