@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -24,7 +25,8 @@ type keyedConfig struct {
 
 // A keyedTill is a till in a process of its own. It makes the key of each
 // request first and writes it down, asks as often as it takes, and drops lines
-// whenever it likes. After a restart it first finishes what it finds.
+// whenever it likes. After a restart it first finishes what it finds. Some of its
+// lines are those of a stream, which it leaves open when it is killed.
 type keyedTill struct {
 	keyedConfig
 	ctx     context.Context // ends its day whatever is open
@@ -124,8 +126,13 @@ func (t *keyedTill) hangUp() {
 	}
 }
 
+// options are those of its next line: with a stream that outlives it, or without.
 func (t *keyedTill) options() epos.Options {
-	return epos.Options{URL: t.url, Handler: epos.Handler{Signature: cashier, Corrected: t.corrected}}
+	o := epos.Options{URL: t.url, Handler: epos.Handler{Signature: cashier, Corrected: t.corrected}}
+	if t.rng.IntN(2) == 0 {
+		o.Stream = filepath.Base(t.book)
+	}
+	return o
 }
 
 // corrected writes down what nobody asked for.
