@@ -12,7 +12,7 @@ import (
 
 // Options change the checks.
 type Options struct {
-	// Slow is how long a signature is looked at in the line about that; 10 s by
+	// Slow is how long a signature is looked at in the line about that; 5 s by
 	// default.
 	Slow time.Duration
 }
@@ -20,7 +20,7 @@ type Options struct {
 // Checks returns every check, in the order of a report. Those with acts are run
 // in that order, those that stand over the whole run are judged in the end.
 func Checks(o Options) []Check {
-	o.Slow = cmp.Or(o.Slow, 10*time.Second)
+	o.Slow = cmp.Or(o.Slow, 5*time.Second)
 	return []Check{
 		generalAddress(), generalPartnerIDs(), generalSoftwareHouse(), generalInstaller(),
 		pacEnvelope(), pacIDs(),

@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,38 +23,47 @@ func testChecks() []conform.Check {
 }
 
 // tryTill runs checks against a sample.
-func tryTill(t *testing.T, till *sampleTill, checks []conform.Check) conform.Report {
-	t.Helper()
-	under := t.TempDir()
-	if memory := "/dev/shm"; isDir(memory) { // hundreds of sales need not wait for a disk
-		dir, err := os.MkdirTemp(memory, "tillwire-test-")
-		if err == nil {
-			under = dir
-			t.Cleanup(func() { os.RemoveAll(dir) })
-		}
+func tryTill(till *sampleTill, checks []conform.Check) (_ conform.Report, err error) {
+	under := "" // where files are temporary
+	if memory := "/dev/shm"; isDir(memory) {
+		under = memory // hundreds of sales need not wait for a disk
 	}
 	bench, err := openCheckBench(streams{out: &bytes.Buffer{}, err: &bytes.Buffer{}, in: strings.NewReader("")}, under, "127.0.0.1:0", 0, checkState{})
 	if err != nil {
-		t.Fatal(err)
+		return conform.Report{}, err
 	}
 	till.url = bench.url
 	defer func() {
 		till.close()
-		if err := bench.close(); err != nil {
-			t.Error(err)
-		}
+		err = errors.Join(err, bench.close())
 	}()
 	run := conform.NewRun(conform.Config{
 		Checks: checks, Stage: bench, Hands: till, Limit: 40 * time.Second, Settle: 5 * time.Millisecond, Product: "test", Side: "pac",
 	})
 	if err := bench.serve(run.Saw); err != nil {
+		return conform.Report{}, err
+	}
+	return run.Run(context.Background())
+}
+
+// tryTills runs all checks against samples, some at once: they mostly wait.
+func tryTills(t *testing.T, tills []*sampleTill) []conform.Report {
+	t.Helper()
+	reports, errs := make([]conform.Report, len(tills)), make([]error, len(tills))
+	places := make(chan struct{}, 8)
+	var all sync.WaitGroup
+	for i, till := range tills {
+		all.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			reports[i], errs[i] = tryTill(till, testChecks())
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
-	report, err := run.Run(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return report
+	return reports
 }
 
 func isDir(path string) bool {
@@ -61,22 +73,15 @@ func isDir(path string) bool {
 
 // TestGoodTill: a till that does everything right passes every line.
 func TestGoodTill(t *testing.T) {
-	for _, harmless := range []string{"", "one id for all"} {
-		t.Run(harmless, func(t *testing.T) {
-			t.Parallel()
-			begun := time.Now()
-			till := &sampleTill{flaw: harmless}
-			r := tryTill(t, till, testChecks())
-			t.Log(time.Since(begun))
-			for _, l := range r.Lines {
-				if l.State != conform.Passed {
-					t.Errorf("%s: %s: %s", l.ID, l.State, l.Hint)
-				}
+	for i, r := range tryTills(t, []*sampleTill{{}, {flaw: "one id for all"}}) { // which is none
+		for _, l := range r.Lines {
+			if l.State != conform.Passed {
+				t.Errorf("%d: %s: %s: %s", i, l.ID, l.State, l.Hint)
 			}
-			if !r.Passed() || len(r.Lines) != len(testChecks()) {
-				t.Errorf("%s, of %d lines", r.Verdict(), len(testChecks()))
-			}
-		})
+		}
+		if !r.Passed() || len(r.Lines) != len(testChecks()) {
+			t.Errorf("%d: %s, of %d lines", i, r.Verdict(), len(testChecks()))
+		}
 	}
 }
 
@@ -122,7 +127,7 @@ func without(list []string, those ...string) []string {
 // lacks is not reached; all other lines pass.
 func TestBadTills(t *testing.T) {
 	signatures := []string{"pac.signatureRejected", "pac.signatureSlow"}
-	for _, tt := range []struct {
+	cases := []struct {
 		flaw, fails string
 		notReached  []string
 	}{
@@ -178,11 +183,15 @@ func TestBadTills(t *testing.T) {
 		{"takes back when cut off later", "pac.lostAfter", nil},
 		{"loses auth codes", "pac.preAuth", nil},
 		{"forgets cashback", "pac.cashback", nil},
-	} {
+	}
+	var tills []*sampleTill
+	for _, tt := range cases {
+		tills = append(tills, &sampleTill{flaw: tt.flaw})
+	}
+	reports := tryTills(t, tills)
+	for i, tt := range cases {
 		t.Run(tt.flaw, func(t *testing.T) {
-			t.Parallel()
-			till := &sampleTill{flaw: tt.flaw}
-			r := tryTill(t, till, testChecks())
+			r, till := reports[i], tills[i]
 			fails := []string{}
 			if tt.fails != "" {
 				fails = append(fails, tt.fails)
@@ -208,5 +217,26 @@ func TestBadTills(t *testing.T) {
 				t.Log(strings.Join(till.log, "\n"))
 			}
 		})
+	}
+}
+
+// TestChecklistGuide: the till in the guide is the one that is tried.
+func TestChecklistGuide(t *testing.T) {
+	guide, err := os.ReadFile(filepath.Join("..", "..", "docs", "checklist.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile(filepath.Join("testdata", "script", "check.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, till, ok := strings.Cut(string(script), "-- till.sh --\n")
+	if !ok || !strings.Contains(string(guide), till) {
+		t.Error("docs/checklist.md does not have the till of testdata/script/check.txtar as it is")
+	}
+	for _, name := range orderEnv(conform.Step{}, "") {
+		if name, _, _ = strings.Cut(name, "="); !strings.Contains(string(guide), "`"+name+"`") {
+			t.Errorf("docs/checklist.md does not say what %s is", name)
+		}
 	}
 }
