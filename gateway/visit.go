@@ -319,10 +319,11 @@ func (a *actor) reviveVisit(id table.VisitID) (*visit, error) {
 	if v := a.visit(id); v != nil {
 		return v, nil
 	}
-	records, err := a.g.store.Records(a.g.ctx, txn.RequestID(id))
-	if errors.Is(err, journal.ErrNotFound) {
-		return nil, nil //nolint:nilnil // documented
+	_, mine, err := a.stream(a.g.ctx, journal.VisitStream, txn.RequestID(id))
+	if err != nil || !mine {
+		return nil, err // another terminal's, or no visit: this one has none of that id
 	}
+	records, err := a.g.store.Records(a.g.ctx, txn.RequestID(id))
 	if err != nil {
 		return nil, err
 	}
@@ -332,9 +333,6 @@ func (a *actor) reviveVisit(id table.VisitID) (*visit, error) {
 		return nil, err
 	}
 	v.owed, v.finalRan = len(v.state.Outbox), true
-	if v.state.TID != string(a.tid) || v.state.Site != string(a.site.settings.Load().ID) {
-		return nil, nil //nolint:nilnil // another terminal's; this one has none of that id
-	}
 	a.works[v.requestID()] = v
 	return v, nil
 }

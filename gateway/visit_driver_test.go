@@ -315,6 +315,15 @@ func TestWaiters(t *testing.T) {
 			}
 			d.gets(a)
 		}},
+		{"tells of money in a visit whose id is that of something else", func(d *diner, a *till, _ *faulty) {
+			x, _ := report.New(money.GBP).Make(report.XBalance, time.Now())
+			d.w.say(terminal.ReportMade{ID: "t1", Report: x}, taken("t1", 1, 100))
+			d.hears("t1 PaymentKept")
+			if n := len(d.heads(journal.OrphanStream)); n != 1 {
+				d.t.Errorf("%d orphans", n)
+			}
+			d.gets(a, "- reportResponse")
+		}},
 		{"speaks of another terminal's visit", func(d *diner, a *till, _ *faulty) {
 			d.locks(a, "v1", 1)
 			other := &fakeWaiter{fake: newFake()}
