@@ -174,16 +174,6 @@ func (s *Seen) learns(first *call, after int) int {
 	return -1
 }
 
-// shows finds the notification in the act, and returns -1 while there is none.
-func (c *call) shows(value string) int {
-	for _, n := range c.notes {
-		if n.value == value {
-			return n.at
-		}
-	}
-	return -1
-}
-
 // last reports whether the newest frame is a notification of that value.
 func (s *Seen) last(value string) bool {
 	f := s.Frames[len(s.Frames)-1]

@@ -6,18 +6,20 @@ func pacAmounts() Check {
 	return Check{ID: "pac.amounts", Needs: ByWire, Acts: []Act{{
 		Order: sale(firstTID, 1999),
 		Judge: func(s *Seen) Verdict {
-			for _, c := range s.requests("sale") {
-				raw := c.params["amount"]
-				n, ok := whole(raw)
-				switch {
-				case !ok:
-					return fail("the amount must be a whole number of pence or cents, without point or quotes: 19.99 is 1999, and the till sent "+quoted(raw), c.at)
-				case n != s.Order.Amount:
-					return fail("19.99 is 1999 pence, and the till sent "+itoa(n)+": count money in whole minor units, or round when you multiply", c.at)
-				}
-				return pass(c.at)
+			all := s.requests("sale")
+			if len(all) == 0 {
+				return wait("no sale came from the till")
 			}
-			return wait("no sale came from the till")
+			c := all[0]
+			raw := c.params["amount"]
+			n, ok := whole(raw)
+			switch {
+			case !ok:
+				return fail("the amount must be a whole number of pence or cents, without point or quotes: 19.99 is 1999, and the till sent "+quoted(raw), c.at)
+			case n != s.Order.Amount:
+				return fail("19.99 is 1999 pence, and the till sent "+itoa(n)+": count money in whole minor units, or round when you multiply", c.at)
+			}
+			return pass(c.at)
 		},
 	}}}
 }
