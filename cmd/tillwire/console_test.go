@@ -336,6 +336,7 @@ func TestConsoleOtherResults(t *testing.T) {
 	till.Click("#duplicate:not(:disabled)")
 	till.WaitText("#outcome", "DUPLICATE")
 	till.Choose("#report", "reportXBalance")
+	till.Click("#make-report:not(:disabled)")
 	till.WaitFor(`#outcome[data-outcome="COMPLETE"]`)
 	till.Fill("#amount", "12.345")
 	till.Click("#start")

@@ -187,11 +187,14 @@ export function since(time) {
   return Math.floor(s / 86400) + " days ago";
 }
 
+// moment is a day and a time of it, with the hours as everywhere here.
+export const moment = (time) => new Date(time).toLocaleString([], { hour12: false });
+
 // Clock shows a time as people of this machine read it, and how long ago it was.
 export function Clock({ time, ago }) {
   if (!time) return html`<span class="quiet">never</span>`;
   const d = new Date(time);
-  return html`<time dateTime=${time} title=${d.toLocaleString()}>${ago ? since(time) : d.toLocaleTimeString([], { hour12: false })}</time>`;
+  return html`<time dateTime=${time} title=${moment(time)}>${ago ? since(time) : d.toLocaleTimeString([], { hour12: false })}</time>`;
 }
 
 // ---- receipts as on paper ----

@@ -53,7 +53,7 @@ function Display({ face }) {
     <div role="status" aria-live="polite" class="machine-says">
       <p class="machine-title">${screen.title}</p>
       ${lines.map((l) => html`<p>${l}</p>`)}
-      ${screen.entry && html`<p class="machine-entry" id="entry">${stars ? html`<span aria-hidden="true">${screen.entry}</span><span class="vh">${screen.entry.length} digits typed</span>` : screen.entry}</p>`}
+      ${screen.entry && html`<p class="machine-entry" id="entry">${stars ? html`<span aria-hidden="true">${screen.entry}</span><span class="vh">${screen.entry.length === 1 ? "1 digit" : screen.entry.length + " digits"} typed</span>` : screen.entry}</p>`}
     </div>
     ${digits.length > 0 && html`<div class="machine-menu">${digits.map((k) => html`<button type="button" key=${k.key} onClick=${() => press(k.key)}><kbd>${k.key}</kbd>${k.does}</button>`)}</div>`}
     ${others.length > 0 && html`<p class="machine-help" aria-hidden="true">${others.map((k) => html`<span class=${"help-" + k.key}>${k.does}</span>`)}</p>`}

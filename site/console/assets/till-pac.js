@@ -1,13 +1,14 @@
 // A Pay-At-Counter till. What it does with a result is the contract's section 7:
 // only a SUCCESSFUL result clears the amount, TIMED_OUT and a lost line are doubt,
 // and in doubt nothing is started again until it is known what the terminal did.
-import { html, signal, batch, useEffect, useRef, useState, useWatch, money, minor, now, say, setting, Button, Field, Notice, Receipt } from "./lib.js";
+import { html, signal, batch, useEffect, useLayoutEffect, useRef, useState, useWatch, money, minor, now, say, setting, Button, Field, Notice, Receipt } from "./lib.js";
 import { line, AskKey, Conversation, Connected } from "./till-line.js";
 
 const methods = { sale: "Sale", refund: "Refund", preAuth: "Pre-authorisation", completion: "Completion", accountVerification: "Account verification" };
 const reports = { reportXBalance: "X balance", reportZBalance: "Z balance", reportBanking: "Banking", reportEndOfDay: "End of day" };
 
 const tid = signal(setting.dev ? "VCMDEMOSIP0" : ""), amount = signal(""), method = signal("sale");
+const wanted = signal("reportXBalance"); // is only made once it is asked for: an end of day closes the session
 const cashback = signal(""), authCode = signal(""), absent = signal(false);
 const terminals = signal([]);
 const running = signal(); // {id, method, tid, title, notices: [], cancelled}
@@ -308,9 +309,10 @@ function Form() {
       <button class="button first" id="start" disabled=${!open || busy || doubt}>${methods[method.value]}${base && !verify ? " " + money(base, known?.currency ?? "GBP") : ""}</button>
       <${Button} id="duplicate" disabled=${!open || busy || doubt} onClick=${duplicate}>Duplicate<//>
       <span class="grow"></span>
-      <label for="report" class="vh">Report</label>
-      <select id="report" disabled=${!open || busy || doubt} value="" onChange=${(e) => { const name = e.currentTarget.value; e.currentTarget.value = ""; if (name) report(name); }}>
-        <option value="">Report …</option>${Object.entries(reports).map(([k, v]) => html`<option value=${k}>${v}</option>`)}</select>
+      <label for="report" class="vh">Kind of report</label>
+      <select id="report" disabled=${!open || busy || doubt} value=${wanted.value} onChange=${(e) => { wanted.value = e.currentTarget.value; }}>
+        ${Object.entries(reports).map(([k, v]) => html`<option value=${k}>${v}</option>`)}</select>
+      <${Button} id="make-report" disabled=${!open || busy || doubt} onClick=${() => report(wanted.value)}>Report<//>
     </div>
   </form>`;
 }
@@ -318,8 +320,9 @@ function Form() {
 export function Counter() {
   const [words] = useWatch("words", {});
   const place = useRef();
-  // What a cashier has to look at comes into view.
-  useEffect(() => { place.current.scrollIntoView({ block: "nearest" }); }, [!!running.value, signature.value?.id, outcome.value?.kind]);
+  // What a cashier has to look at comes into view, as it appears and not later:
+  // nothing moves away under a finger.
+  useLayoutEffect(() => { place.current.scrollIntoView({ block: "nearest" }); }, [!!running.value, signature.value?.id, outcome.value?.kind]);
   useEffect(() => { if (setting.dev && pac.state.value === "closed") pac.open(); }, []);
   return html`<div class="till-page">
     <div class="stack">

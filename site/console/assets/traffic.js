@@ -1,5 +1,5 @@
 // The traffic: every message as it happens, and one of them in full.
-import { html, mount, signal, computed, batch, watch, act, setting, useEffect, useRef, Badge, Dot, Empty, Button, Field, Notice, online } from "./lib.js";
+import { html, mount, signal, computed, batch, watch, act, setting, useEffect, useRef, moment, Badge, Dot, Empty, Button, Field, Notice, online } from "./lib.js";
 
 const most = 300; // rows that are drawn
 
@@ -183,7 +183,7 @@ function Row({ r, chosen, partner }) {
     <td><${Way} r=${r} /></td>
     <th scope="row"><button type="button" class="traffic-name" aria-pressed=${chosen} onClick=${(e) => { e.stopPropagation(); open(r.seq); }}>${title(r)}</button>
       ${r.kind === "reply" && html` <span class="quiet">reply</span>`}</th>
-    <td class="traffic-gist">${r.gist}</td>
+    <td class="traffic-gist" title=${r.gist}>${r.gist}</td>
     <td><${Mark} r=${r} /></td>
     <td class="mono quiet traffic-tid">${r.tid}</td>
     <td class="num quiet">${r.id}</td>
@@ -266,7 +266,7 @@ function Detail() {
   const { row: r, peer: p } = d;
   return html`<section class="panel stack traffic-detail" id="detail" aria-labelledby="detail-title">
     <div class="toolbar"><h2 id="detail-title" class="grow">${d.title || title(r)}</h2><${Button} kind="quiet small" id="detail-close" onClick=${() => open(0)}>Close<//></div>
-    <p class="quiet">${r.kind === "opened" || r.kind === "closed" ? "" : r.from === "gateway" ? `gateway → ${r.face === "terminal" ? "terminal" : "till"}` : `${r.from} → gateway`} · ${new Date(r.at).toLocaleString()} · ${r.size} bytes</p>
+    <p class="quiet">${r.kind === "opened" || r.kind === "closed" ? "" : r.from === "gateway" ? `gateway → ${r.face === "terminal" ? "terminal" : "till"}` : `${r.from} → gateway`} · ${moment(r.at)} · ${r.size} bytes</p>
     ${d.deviations.length > 0 && html`<div class=${"note " + (d.deviations.every((x) => x.tolerated) ? "warn" : "bad")} id="deviations"><ul>${d.deviations.map((x) => html`<li>${x.text}${x.tolerated && html` <span class="quiet">(let pass unless the site is strict)</span>`}</li>`)}</ul></div>`}
     ${d.deviations.length === 0 && d.schema && !d.unjudged && html`<p><${Dot} kind="good">As the contract has it<//></p>`}
     ${d.unjudged && d.unjudged !== "not a message" && html`<p><${Dot} kind="unsure">Not judged: ${d.unjudged}<//></p>`}
@@ -285,7 +285,7 @@ function Detail() {
       <dt>Site</dt><dd>${p.site}</dd><dt>Path</dt><dd>/${p.face} ${p.version}</dd><dt>From</dt><dd class="mono">${p.remote}</dd><dt>Key</dt><dd class="mono">${p.key}</dd>
       ${p.softwareHouse && html`<dt>Software house</dt><dd>${p.softwareHouse}</dd><dt>Installer</dt><dd>${p.installer}</dd>`}
       ${p.extensions && html`<dt>Extensions</dt><dd>${p.extensions.join(", ")}</dd>`}
-      <dt>Opened</dt><dd>${new Date(p.opened).toLocaleString()}</dd>${p.ended && html`<dt>Ended</dt><dd>${new Date(p.ended).toLocaleString()}</dd>`}
+      <dt>Opened</dt><dd>${moment(p.opened)}</dd>${p.ended && html`<dt>Ended</dt><dd>${moment(p.ended)}</dd>`}
     </dl></details>
   </section>`;
 }

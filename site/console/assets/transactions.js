@@ -1,6 +1,6 @@
 // The record: what was asked and what became of it, one life in full, what nobody
 // knows yet, and what a till is owed.
-import { html, mount, signal, batch, watch, act, setting, useEffect, useState, Badge, Dot, Empty, Button, Field, Notice, Clock, Receipt, money, minor, since } from "./lib.js";
+import { html, mount, signal, batch, watch, act, setting, useEffect, useState, moment, Badge, Dot, Empty, Button, Field, Notice, Clock, Receipt, money, minor, since } from "./lib.js";
 
 const root = "/console/transactions";
 const query = new URLSearchParams(location.search);
@@ -212,7 +212,7 @@ function Notices({ l }) {
   </section>`;
 }
 
-const Payments = ({ l }) => html`<section aria-labelledby="payments-title"><h2 id="payments-title">Payments</h2>
+const Payments = ({ l }) => html`<section class="stack" aria-labelledby="payments-title"><h2 id="payments-title">Payments</h2>
   <table class="console-cards" id="payments"><thead><tr><th scope="col">Payment</th><th scope="col">State</th><th scope="col" class="num">Towards the bill</th><th scope="col" class="num">Gratuity</th><th scope="col">Card</th><th scope="col">Auth code</th><th scope="col">Note</th></tr></thead>
   <tbody>${l.payments.map((p) => html`<tr key=${p.id}><th scope="row" class="mono">${p.id}</th><td data-label="State"><${Dot} kind=${{ taken: "good", open: "unsure" }[p.state] ?? "bad"}>${p.state}<//></td>
     <td data-label="Towards the bill" class="num">${p.state === "taken" ? money(p.paid, l.currency) : "–"}</td><td data-label="Gratuity" class="num">${p.state === "taken" ? money(p.gratuity, l.currency) : "–"}</td>
@@ -253,9 +253,9 @@ function Life() {
     <p><a href=${back}>Transactions</a></p>
     <div class="toolbar"><h1>${l.type === "VISIT" ? "Table " + l.table : l.type || kinds[l.kind]} ${l.currency && amount(l.amount, l.currency)}</h1>
       <${Badge}>${l.state}<//>${l.note && html`<${Badge} kind=${l.note === "conflict" ? "bad" : "warn"}>${notes[l.note] ?? l.note}<//>`}</div>
-    <p class="quiet"><a class="mono" href=${"/console/terminals/" + encodeURIComponent(l.tid)}>${l.tid}</a> · <time dateTime=${l.accepted}>${new Date(l.accepted).toLocaleString()}</time> · <span class="mono">${l.id}</span></p>
+    <p class="quiet"><a class="mono" href=${"/console/terminals/" + encodeURIComponent(l.tid) + (site() === setting.sites[0] ? "" : "?site=" + encodeURIComponent(site()))}>${l.tid}</a> · <time dateTime=${l.accepted}>${moment(l.accepted)}</time> · <span class="mono">${l.id}</span></p>
     ${main.length > 0 && html`<div class="grid" id="words">${main.map((f) => html`<div class="panel"><h2 class="quiet fact-name">${f.name}</h2><p><${Dot} kind=${f.kind || ""}>${f.text}<//></p></div>`)}</div>`}
-    ${l.doubt && html`<div class="note unsure" id="doubt">Nobody knows since ${new Date(l.doubt.since).toLocaleString()}: ${l.doubt.why}</div>`}
+    ${l.doubt && html`<div class="note unsure" id="doubt">Nobody knows since ${moment(l.doubt.since)}: ${l.doubt.why}</div>`}
     <dl class="facts" id="facts">${rest.map((f) => html`<dt>${f.name}</dt><dd class=${f.kind ? f.kind + "-text" : ""}>${f.text}</dd>`)}</dl>
     ${l.resolvable && html`<${Resolve} l=${l} />`}
     ${l.payments && html`<${Payments} l=${l} />`}
