@@ -298,7 +298,10 @@ func (tab *Tab) Click(selector string) {
 		if (!e || e.disabled || e.getAttribute("aria-disabled") === "true") return null;
 		e.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
 		const b = e.getBoundingClientRect(), at = { X: b.x + b.width / 2, Y: b.y + b.height / 2 }, hit = document.elementFromPoint(at.X, at.Y);
-		return b.width > 0 && (e.contains(hit) || hit?.contains(e) && hit.tagName === "LABEL") && at;
+		if (b.width === 0 || !(e.contains(hit) || hit?.contains(e) && hit.tagName === "LABEL")) return null;
+		const place = at.X + " " + at.Y, still = e.browserPlace === place; // seen twice, so nothing moves it
+		e.browserPlace = still ? "" : place;
+		return still && at;
 	})()`, quote(selector)))
 	tab.do(chromedp.MouseClickXY(at.X, at.Y))
 }
