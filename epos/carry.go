@@ -40,6 +40,7 @@ func (c *Client) carry(ctx context.Context, method string, m wire.Message) ([]by
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	replies, sightings := make(chan reply), make(chan sighting)
+	const again = -1 // no number of gaps: the request is sent anew
 	tries, void := 0, 0
 	ask := func() {
 		tries++
@@ -58,7 +59,14 @@ func (c *Client) carry(ctx context.Context, method string, m wire.Message) ([]by
 	for {
 		select {
 		case r := <-replies:
-			if r.try > void && c.stream.view().clashes == clashes {
+			switch {
+			case r.try <= void, c.stream.view().clashes != clashes:
+			case r.try > 1 && turnedAway(r.err) && !onlyAsks(method):
+				// It is no word on the tries before: a limit, or a gateway that stops,
+				// may refuse a message before its key is looked at.
+				gaps = again
+				go c.lookLater(ctx, v.turns, m, sightings)
+			default:
 				return r.result, r.err
 			}
 		case <-ctx.Done():
@@ -109,6 +117,22 @@ func onlyAsks(method string) bool {
 		return true
 	}
 	return false
+}
+
+// turnedAway reports whether the gateway did not take a message, for reasons of its
+// own.
+func turnedAway(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Code == ErrInternal
+}
+
+// lookLater is look after a pause.
+func (c *Client) lookLater(ctx context.Context, turns int, m wire.Message, found chan<- sighting) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(firstPause):
+		c.look(ctx, turns, m, found)
+	}
 }
 
 // look finds out what the gateway has of a request, as often as it takes. When

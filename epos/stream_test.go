@@ -31,6 +31,8 @@ type shop struct {
 	park  *sim.Park
 	line  *cutter
 
+	limits gateway.Limits // of the gateway that is started next
+
 	mu     sync.Mutex
 	g      *gateway.Gateway
 	server *httptest.Server
@@ -68,7 +70,7 @@ func openShop(t *testing.T) *shop {
 // start starts a gateway on what is recorded.
 func (s *shop) start() {
 	s.t.Helper()
-	g, err := gateway.New(s.t.Context(), gateway.Config{Store: s.store})
+	g, err := gateway.New(s.t.Context(), gateway.Config{Store: s.store, Limits: s.limits})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -383,6 +385,27 @@ func TestStreamOverARestart(t *testing.T) {
 	s.line.down.Store(true)
 	s.line.cut()
 	s.stop()
+	s.start()
+	s.line.down.Store(false)
+	goOn()
+	if p, err := sold(); err != nil || p.Result != epos.Successful {
+		t.Errorf("%s, %v", p.Result, err)
+	}
+	if n, _ := s.charged(); n != 1 {
+		t.Errorf("%d charges", n)
+	}
+}
+
+// TestStreamRefusedWhileItRuns: a gateway that is asked too much at once, as when it
+// is back, refuses messages. Of a sale that it has that says nothing.
+func TestStreamRefusedWhileItRuns(t *testing.T) {
+	s := openShop(t)
+	c, sold, goOn := s.begun(t.Context())
+	defer c.Close()
+	s.line.down.Store(true)
+	s.line.cut()
+	s.stop()
+	s.limits = gateway.Limits{MessagesPerSecond: 10, MessageBurst: 2}
 	s.start()
 	s.line.down.Store(false)
 	goOn()
