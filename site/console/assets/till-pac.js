@@ -258,8 +258,8 @@ function Signature() {
   return html`<section class="note warn stack" id="signature" aria-labelledby="signature-ask">
     <h3 id="signature-ask" role="alert">Does the signature match the card?</h3>
     <p class="quiet">${left > 0 ? `Without an answer it counts as accepted in ${left} s.` : "The time for an answer is over."}</p>
-    <${Receipt} lines=${s.params.receiptLines.MERCHANT} label="Merchant copy to be signed" />
     <div class="toolbar"><${Button} kind="first" id="accept" onClick=${() => answerSignature(true)}>Accept<//><${Button} kind="danger" id="reject" onClick=${() => answerSignature(false)}>Reject<//></div>
+    <${Receipt} lines=${s.params.receiptLines.MERCHANT} label="Merchant copy to be signed" />
   </section>`;
 }
 
