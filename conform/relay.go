@@ -2,6 +2,7 @@ package conform
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,9 @@ type RelayConfig struct {
 	Gateway    string // host:port
 	GatewayKey string // that opens the gateway
 	After      int    // connections are numbered from the next
+	// Lingers is how long a gateway's messages are kept back by Linger; half a
+	// second by default.
+	Lingers time.Duration
 	// Saw is told of each frame, in the order of the wire, before the frame is
 	// handed on. It must not block.
 	Saw func(Frame)
@@ -50,6 +54,7 @@ type pair struct {
 
 // NewRelay makes a relay. Serve it, then Close it.
 func NewRelay(cfg RelayConfig) *Relay {
+	cfg.Lingers = cmp.Or(cfg.Lingers, 500*time.Millisecond)
 	r := &Relay{cfg: cfg, conns: cfg.After, pairs: map[int]*pair{}}
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
 	return r
@@ -108,9 +113,6 @@ func (r *Relay) HangUp() {
 		p.gateway.Abort()
 	}
 }
-
-// lingerTakes is how long a gateway's messages are kept back by Linger.
-const lingerTakes = 500 * time.Millisecond
 
 // Linger keeps back for a moment what a gateway says after a message with that
 // text in it, so that a till that does not wait for more is seen to leave. The
@@ -239,7 +241,7 @@ func (r *Relay) pump(number int, p *pair, fromGateway bool) {
 		lingers := fromGateway && r.linger != "" && bytes.Contains(text, []byte(r.linger))
 		r.mu.Unlock()
 		if lingers {
-			rest := time.NewTimer(lingerTakes)
+			rest := time.NewTimer(r.cfg.Lingers)
 			select {
 			case <-rest.C:
 			case <-to.Done():

@@ -385,7 +385,8 @@ type checkBench struct {
 	dir      string
 	listener net.Listener
 	key, url string
-	after    int // connections that an earlier run has seen
+	after    int           // connections that an earlier run has seen
+	lingers  time.Duration // as the relay has it
 	served   chan error
 }
 
@@ -427,7 +428,7 @@ func openCheckBench(s streams, under, listen string, speed simSpeed, earlier che
 
 // serve takes the till's connections from now on.
 func (b *checkBench) serve(saw func(conform.Frame)) error {
-	b.relay = conform.NewRelay(conform.RelayConfig{Key: b.key, Gateway: b.house.addr, GatewayKey: devKey, After: b.after, Saw: saw})
+	b.relay = conform.NewRelay(conform.RelayConfig{Key: b.key, Gateway: b.house.addr, GatewayKey: devKey, After: b.after, Lingers: b.lingers, Saw: saw})
 	b.served = make(chan error, 1)
 	go func() { b.served <- b.relay.Serve(b.listener) }()
 	return nil
