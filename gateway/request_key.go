@@ -170,7 +170,7 @@ func keyDiffers(pointer string) *fault {
 // withKey serves a request that bears a key: it joins the one that has the key
 // already, or begins as any other does. Begin runs in the terminal's actor.
 func (s *Session) withKey(m jsonrpc.Message, key string, asked body, begin func(a *actor, c *call)) {
-	q := &keyedCall{call: s.enter(m), key: key, body: asked, begin: begin, until: time.Now().Add(s.limitOf(asked))}
+	q := &keyedCall{call: s.enter(m), key: key, body: asked, begin: begin, until: time.Now().Add(s.limitOf(asked)), hurried: s.hurried}
 	q.serve()
 }
 
@@ -193,6 +193,8 @@ type keyedCall struct {
 	body  body
 	begin func(a *actor, c *call)
 	until time.Time // nobody waits longer
+
+	hurried bool // it came faster than requests may: it joins or is refused
 }
 
 // serve claims the key, or joins who has it.
@@ -238,6 +240,9 @@ func (q *keyedCall) starts() *fault {
 	s := q.sess
 	if f := s.refusesMore(s.inFlight() - 1); f != nil {
 		return f
+	}
+	if q.hurried {
+		return s.tooMany()
 	}
 	a, f := s.connectedActor(q.body.tid)
 	if f != nil {

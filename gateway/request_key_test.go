@@ -253,6 +253,33 @@ func TestKeysWhenNothingNewIsTaken(t *testing.T) {
 	})
 }
 
+// TestKeysInAHurry: a try that comes faster than messages may is told what
+// became of the first one, never that nothing ran.
+func TestKeysInAHurry(t *testing.T) {
+	inShop(t, memory.New(), func(s *shop) {
+		s.g.Close()
+		s.open(io.Discard, gateway.Limits{MessagesPerSecond: 1, MessageBurst: 3})
+		a := s.keyed("a", "v1")
+		a.keyedSale(1, "runs")
+		a.take()
+		b := s.keyed("b", "v1")
+		for id := 1; id < 4; id++ {
+			b.asks(id, "terminalDetails", "")
+		}
+		b.take()
+		b.asks(4, "terminalDetails", "")
+		b.keyedSale(5, "new")
+		b.sale(6)
+		s.gets(b, "4 error -32603", "5 error -32603", "6 error -32603")
+		b.keyedSale(7, "runs")
+		s.gets(b)
+		s.pdq.say(terminal.Ended{ID: s.pdq.id(), Outcome: outcome(txn.Successful)})
+		s.gets(b, finished, "7 SUCCESSFUL")
+		b.keyedSale(8, "runs")
+		s.gets(b, "8 SUCCESSFUL")
+	})
+}
+
 // TestKeysUncertain has nobody know whether a request came to disk. Its key may
 // be known or not; nothing runs under it either way.
 func TestKeysUncertain(t *testing.T) {

@@ -28,6 +28,7 @@ type Session struct {
 	caller  txn.Caller
 	ext     extensions
 	taken   spent   // messages
+	hurried bool    // the one that is being received is more than may come
 	line    *line   // on /pat; nil on /pac
 	stream  *stream // that this is a connection of; nil without the extension resume
 
@@ -207,12 +208,16 @@ func (s *Session) Receive(data []byte) {
 		return
 	}
 	m, bad := jsonrpc.Decode(data)
-	if answers := s.line != nil && bad == nil && s.line.awaits(m); !answers && !s.taken.take(time.Since(s.g.born), s.g.pace) {
+	answers := s.line != nil && bad == nil && s.line.awaits(m)
+	s.hurried = !answers && !s.taken.take(time.Since(s.g.born), s.g.pace)
+	// A request that may have a key comes first to whatever runs under that: it
+	// must not be told that it did not run.
+	if keyed := bad == nil && m.Kind == jsonrpc.Request && s.ext.keys && takesKey(s.version, m.Method); s.hurried && !keyed {
 		id := jsonrpc.NoID
 		if m.Kind == jsonrpc.Request {
 			id = s.usable(m.ID)
 		}
-		s.fail(id, limitReached(strconv.FormatFloat(s.g.limits.MessagesPerSecond, 'f', -1, 64)+" messages a second on one connection"))
+		s.fail(id, s.tooMany())
 		return
 	}
 	if bad != nil {
@@ -332,6 +337,18 @@ func (s *Session) deviations(devs []wire.Deviation) *fault {
 	return nil
 }
 
+// tooMany says that messages come faster than they may.
+func (s *Session) tooMany() *fault {
+	return limitReached(strconv.FormatFloat(s.g.limits.MessagesPerSecond, 'f', -1, 64) + " messages a second on one connection")
+}
+
+// takesKey reports whether requests of a method may have a key.
+func takesKey(v wire.Version, method string) bool {
+	_, transaction := wire.TransactionType(v, method)
+	_, report := wire.ReportType(method)
+	return transaction || report
+}
+
 // servedInFlight are the methods that are served under an id in flight.
 func servedInFlight(method string) bool {
 	switch method {
@@ -439,6 +456,9 @@ func (s *Session) toTerminal(
 		deviations := tolerated(m, devs)
 		s.withKey(m, key, asked, func(a *actor, c *call) { serve(a, c, deviations) })
 		return nil
+	}
+	if s.hurried {
+		return s.tooMany()
 	}
 	c, f := s.accept(m)
 	if f != nil {
