@@ -196,8 +196,9 @@ func resumable(code ws.Code) bool {
 	switch code {
 	case ws.Policy, ws.Protocol, ws.Unsupported, ws.InvalidData, ws.TooBig:
 		return false
+	default:
+		return true
 	}
-	return true
 }
 
 // pause waits, a little more or less than it is told so that tills do not come

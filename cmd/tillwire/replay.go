@@ -176,6 +176,7 @@ func (p *player) step(ctx context.Context, s replayStep) error {
 		}
 	case replayAtTerminal:
 		return p.atTerminal(ctx, s)
+	case replaySend, replayReceive, replayHangUp, replayClosed: // of a till that is there
 	}
 	t := p.tills[s.who]
 	if t == nil {
@@ -199,6 +200,7 @@ func (p *player) step(ctx context.Context, s replayStep) error {
 		return p.expectClose(ctx, t, s)
 	case replayReceive:
 		return p.expect(ctx, t, s)
+	case replayConnect, replayWait, replayAtTerminal: // done above
 	}
 	return nil
 }

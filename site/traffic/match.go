@@ -59,6 +59,7 @@ func (x *matcher) match(m *Message) uint64 {
 		}
 	case Reply, Error:
 		x.answer(m)
+	case Unreadable, Opened, Closed: // have no counterpart
 	}
 	if !m.FromGateway && m.Kind != Opened && m.Kind != Closed {
 		x.last = m.Seq

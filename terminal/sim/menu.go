@@ -29,6 +29,7 @@ func (m *Machine) openMenu() {
 			m.openReports()
 		case KeyF3:
 			m.printDuplicate()
+		default: // no key that was shown
 		}
 	}, keys...)
 }

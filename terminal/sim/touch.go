@@ -66,8 +66,9 @@ func askGratuity(ask func(*prompt, time.Duration) error, s Screen, of, most mone
 		return askAmount(ask, s, 0, most)
 	case KeyEnter:
 		return 0, nil
+	default:
+		return min(of*percents()[c.chosen]/100, most), nil
 	}
-	return min(of*percents()[c.chosen]/100, most), nil
 }
 
 // askAmount has somebody type an amount between least and most, which is above
