@@ -65,7 +65,7 @@ lint: ## staticcheck, missing cases in switches, lock files
 	done
 
 unit: ## all tests with the race detector
-	$(GO) test -race -timeout 10m ./...
+	$(GO) test -race -timeout 20m ./...
 
 cross: ## build for the systems that are shipped, without cgo
 	@for target in $(CROSS); do \

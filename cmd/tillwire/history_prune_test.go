@@ -18,8 +18,8 @@ func tillwire(args ...string) (code int, out, errs string) {
 	return code, o.String(), e.String()
 }
 
-// oldSales puts sales into a data folder, each an hour older than the one before,
-// the first a little over 100 days old.
+// oldSales puts sales into a data folder, an hour between them. The last is r0, a
+// little over 100 days old.
 func oldSales(t *testing.T, dir string, n int) {
 	t.Helper()
 	store, err := openStore(dir, nil)
@@ -27,7 +27,7 @@ func oldSales(t *testing.T, dir string, n int) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	for i := range n {
+	for i := n - 1; i >= 0; i-- {
 		at := time.Now().Add(-100*24*time.Hour - 30*time.Minute - time.Duration(i)*time.Hour)
 		for _, a := range journaltest.Appends(txn.RequestID(fmt.Sprintf("r%d", i)), "shop", "1001", at) {
 			if err := store.Append(t.Context(), a); err != nil {
