@@ -149,6 +149,11 @@ func newWriter(s *Store, c *conn, tail mark) (*writer, error) {
 	if err := w.ballast.fill(); err != nil {
 		w.fallIll(err)
 	}
+	// What a process that was killed left in the log, this one need not find there:
+	// else the log grows for as long as none lives to make a checkpoint.
+	if _, err := c.integer("PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
+		s.log.Warn("journal: no checkpoint at the start", "error", err)
+	}
 	connector, err := sqlite.NewConnector(s.dsn(false))
 	if err != nil {
 		return nil, errors.Join(wrap(err), w.mark.Close())
