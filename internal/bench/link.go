@@ -13,7 +13,6 @@ import (
 	"github.com/tillwire/tillwire/door"
 	"github.com/tillwire/tillwire/gateway"
 	"github.com/tillwire/tillwire/journal"
-	"github.com/tillwire/tillwire/journal/memory"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/terminal/link"
 	"github.com/tillwire/tillwire/ws"
@@ -33,33 +32,9 @@ func (b *bench) link(ctx context.Context) (Group, error) {
 			"memory; and with 2 ms added to each sync, over the smaller of that and of plain group-committed appends. The processor's time is that of the gateway and the tills.",
 	}
 	n := slices.Max(b.InFlight)
-	var ram, disk, slow sold
-	var plain []float64
-	for round := range b.Rounds {
-		b.say("link: %d in flight, round %d of %d", n, round+1, b.Rounds)
-		for _, side := range []struct {
-			open func() (journal.Store, error)
-			to   *sold
-		}{
-			{func() (journal.Store, error) { return memory.New(), nil }, &ram},
-			{func() (journal.Store, error) { return b.disk(0) }, &disk},
-			{func() (journal.Store, error) { return b.disk(slowSync) }, &slow},
-		} {
-			store, err := side.open()
-			if err != nil {
-				return Group{}, err
-			}
-			r, err := b.sellOverLinks(ctx, store, n)
-			if err != nil {
-				return Group{}, err
-			}
-			side.to.add(r)
-		}
-		r, err := b.appends(ctx, written, n)
-		if err != nil {
-			return Group{}, err
-		}
-		plain = append(plain, r)
+	ram, disk, slow, plain, err := b.onDiskAndNot(ctx, "link", n, written, b.sellOverLinks)
+	if err != nil {
+		return Group{}, err
 	}
 	g.Figures = durable(n, ram, disk, slow, plain)
 	for i := range g.Figures[:2] {

@@ -69,33 +69,9 @@ func (b *bench) sales(ctx context.Context) (Group, error) {
 		Notes: []string{fmt.Sprintf("A sale waits for %d appends, with %d bytes of records in all.", len(written), bytes)},
 	}
 	for _, n := range b.InFlight {
-		var ram, disk, slow sold
-		var plain []float64
-		for round := range b.Rounds {
-			b.say("sales: %d in flight, round %d of %d", n, round+1, b.Rounds)
-			for _, side := range []struct {
-				open func() (journal.Store, error)
-				to   *sold
-			}{
-				{func() (journal.Store, error) { return memory.New(), nil }, &ram},
-				{func() (journal.Store, error) { return b.disk(0) }, &disk},
-				{func() (journal.Store, error) { return b.disk(slowSync) }, &slow},
-			} {
-				store, err := side.open()
-				if err != nil {
-					return Group{}, err
-				}
-				r, err := b.sell(ctx, store, n)
-				if err != nil {
-					return Group{}, err
-				}
-				side.to.add(r)
-			}
-			r, err := b.appends(ctx, written, n)
-			if err != nil {
-				return Group{}, err
-			}
-			plain = append(plain, r)
+		ram, disk, slow, plain, err := b.onDiskAndNot(ctx, "sales", n, written, b.sell)
+		if err != nil {
+			return Group{}, err
 		}
 		figures := durable(n, ram, disk, slow, plain)
 		if n == slices.Max(b.InFlight) {
@@ -106,6 +82,40 @@ func (b *bench) sales(ctx context.Context) (Group, error) {
 		g.Figures = append(g.Figures, figures...)
 	}
 	return g, nil
+}
+
+// onDiskAndNot sells, round by round, with the journal in memory, on disk, and on
+// a disk with slow syncs, n in flight, and has plain appends beside that.
+func (b *bench) onDiskAndNot(
+	ctx context.Context, what string, n int, written []journal.Append, sell func(context.Context, journal.Store, int) (rate, error),
+) (ram, disk, slow sold, plain []float64, err error) {
+	for round := range b.Rounds {
+		b.say("%s: %d in flight, round %d of %d", what, n, round+1, b.Rounds)
+		for _, side := range []struct {
+			open func() (journal.Store, error)
+			to   *sold
+		}{
+			{func() (journal.Store, error) { return memory.New(), nil }, &ram},
+			{func() (journal.Store, error) { return b.disk(0) }, &disk},
+			{func() (journal.Store, error) { return b.disk(slowSync) }, &slow},
+		} {
+			store, err := side.open()
+			if err != nil {
+				return ram, disk, slow, plain, err
+			}
+			r, err := sell(ctx, store, n)
+			if err != nil {
+				return ram, disk, slow, plain, err
+			}
+			side.to.add(r)
+		}
+		r, err := b.appends(ctx, written, n)
+		if err != nil {
+			return ram, disk, slow, plain, err
+		}
+		plain = append(plain, r)
+	}
+	return ram, disk, slow, plain, nil
 }
 
 // A sold is what was sold in the rounds of one side.
