@@ -130,8 +130,8 @@ func (f Frame) Tell() string {
 	return who + ": " + f.Text
 }
 
-// brief is Tell without the end of a long message.
-func (f Frame) brief() string {
+// Brief is Tell without the end of a long message.
+func (f Frame) Brief() string {
 	const most = 400
 	text := f.Tell()
 	if len(text) <= most {
@@ -164,7 +164,7 @@ func (r Report) WriteText(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "             %s\n", l.Hint)
 		for _, f := range r.evidence(l) {
-			fmt.Fprintf(&b, "             %s  #%d %s\n", f.stamp(), f.Conn, f.brief())
+			fmt.Fprintf(&b, "             %s  #%d %s\n", f.stamp(), f.Conn, f.Brief())
 		}
 	}
 	fmt.Fprintf(&b, "\n%s\n", r.Verdict())
@@ -219,7 +219,7 @@ func (r Report) WriteJUnit(w io.Writer) error {
 		}
 		var b strings.Builder
 		for _, f := range r.evidence(l) {
-			fmt.Fprintf(&b, "%s #%d %s\n", f.stamp(), f.Conn, f.brief())
+			fmt.Fprintf(&b, "%s #%d %s\n", f.stamp(), f.Conn, f.Brief())
 		}
 		c.Out = b.String()
 		s.Cases = append(s.Cases, c)

@@ -3,25 +3,38 @@ package conform
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Hands do at the till what is ordered: a person, or a program.
 type Hands interface {
-	// Do has an order carried out. One that knows when that is done returns then,
-	// with what it has to say; one that does not, returns when ctx ends. An error
-	// ends the run.
+	// Do has an order carried out. It returns when that is done, with what there
+	// is to say; where nobody says when it is done, it returns when ctx ends. An
+	// error ends the run, but for [ErrSkip] and [ErrAgain].
 	Do(ctx context.Context, s Step) (*Word, error)
-	// Tells reports whether Do knows when an order is carried out.
+	// Tells reports whether Do always knows when an order is carried out.
 	Tells() bool
-	// Ask asks what the wire cannot show; nil when nobody answers.
+	// Ask asks what the wire cannot show; nil when nobody answers. Its errors are
+	// as those of Do.
 	Ask(ctx context.Context, s Step) (*Word, error)
+	// Again is asked when a step has failed or was not reached, which the line
+	// says and the frames show, whether it is to be done once more. An error ends
+	// the run.
+	Again(ctx context.Context, l Line, evidence []Frame) (bool, error)
 	// Decided tells of each line as it is decided.
 	Decided(Line)
 }
+
+// What hands may want instead of carrying on.
+var (
+	ErrSkip  = errors.New("the line is left out")
+	ErrAgain = errors.New("the step is begun anew")
+)
 
 // A Step is one order as it is given to hands.
 type Step struct {
@@ -31,6 +44,8 @@ type Step struct {
 	Question string
 	Number   int // of the step, from 1
 	Of       int // how many there are
+	// Missing says what is waited for at the moment; empty when nothing is.
+	Missing func() string
 }
 
 // Name is the step's name: its line's id, and its act where the line has several.
@@ -162,30 +177,53 @@ func (r *Run) Run(ctx context.Context) (Report, error) {
 // line goes through the acts of a check until one of them decides against it.
 func (r *Run) line(ctx context.Context, c Check, line *Line, number *int, steps int) error {
 	line.Began = now()
-	begun := r.count()
-	last := *number + len(c.Acts)
-	for _, a := range c.Acts {
-		*number++
-		from, v, w, err := r.act(ctx, a, Step{Line: *line, Act: a.Name, Order: a.Order, Question: a.Question, Number: *number, Of: steps}, begun)
-		if err != nil {
+	var before []Frame
+	first := *number + 1
+	*number += len(c.Acts)
+	for i := 0; i < len(c.Acts); {
+		a := c.Acts[i]
+		from, v, w, err := r.act(ctx, a, Step{Line: *line, Act: a.Name, Order: a.Order, Question: a.Question, Number: first + i, Of: steps}, before)
+		switch {
+		case errors.Is(err, ErrAgain):
+			continue
+		case errors.Is(err, ErrSkip):
+			line.take(Verdict{Hint: "it was left out by whoever works the till"}, from)
+			line.Ended = now()
+			return nil
+		case err != nil:
 			return err
 		}
-		line.take(v, from)
+		judged := *line
+		judged.Evidence = slices.Clone(line.Evidence)
+		judged.take(v, from)
+		if v.State != Passed {
+			frames, _ := r.since(0)
+			again, err := r.cfg.Hands.Again(ctx, judged, Report{Frames: frames}.evidence(judged))
+			if err != nil {
+				return err
+			}
+			if again {
+				continue
+			}
+		}
+		*line = judged
 		if w != nil {
 			line.Words = append(line.Words, Said{stepName(c.ID, a.Name), *w})
 		}
 		if v.State != Passed {
 			break
 		}
+		frames, _ := r.since(from)
+		before = append(before, frames...)
+		i++
 	}
-	*number = last
 	line.Ended = now()
 	return nil
 }
 
 // act has one order carried out and judged. It returns the number of the act's
 // first frame.
-func (r *Run) act(ctx context.Context, a Act, step Step, begun int) (from int, v Verdict, w *Word, err error) {
+func (r *Run) act(ctx context.Context, a Act, step Step, before []Frame) (from int, v Verdict, w *Word, err error) {
 	if err := r.cfg.Stage.Calm(); err != nil {
 		return 0, v, nil, err
 	}
@@ -196,9 +234,14 @@ func (r *Run) act(ctx context.Context, a Act, step Step, begun int) (from int, v
 		}
 	}
 	from = len(earlier)
-	seen := &Seen{Order: a.Order, Before: earlier[begun:], Alive: alive(earlier)}
+	seen := &Seen{Order: a.Order, Before: before, Alive: alive(earlier)}
 	if given, ok := r.cfg.Answers[step.Name()]; ok {
 		seen.Word = &given
+	}
+	var missing atomic.Value
+	step.Missing = func() string {
+		hint, _ := missing.Load().(string)
+		return hint
 	}
 	doing, stop := context.WithTimeout(ctx, r.cfg.Limit)
 	defer stop()
@@ -232,6 +275,7 @@ func (r *Run) act(ctx context.Context, a Act, step Step, begun int) (from int, v
 		}
 		seen.Frames = frames
 		v = a.Judge(seen)
+		missing.Store(v.Hint)
 		if late {
 			break
 		}
@@ -258,10 +302,7 @@ func (r *Run) act(ctx context.Context, a Act, step Step, begun int) (from int, v
 			if seen.Word == nil {
 				seen.Word = d.word
 			}
-			if person || doing.Err() != nil {
-				late = true
-			}
-			over, quietSince = true, time.Now()
+			over, late, quietSince = true, doing.Err() != nil, time.Now()
 		case <-doing.Done():
 			late = true
 		}

@@ -122,9 +122,11 @@ func (c checkPacCmd) Run(s streams) (err error) {
 		return err
 	}
 	report, err := run.Run(ctx)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, errLeft) {
 		if c.State != "" {
-			fmt.Fprintf(s.err, "tillwire: stopped; the same command goes on with what is kept in %s\n", c.State)
+			fmt.Fprintf(s.err, "\ntillwire: stopped; the same command goes on with what is kept in %s\n", c.State)
+		} else {
+			fmt.Fprint(s.err, "\ntillwire: stopped; nothing is kept of it. With --state FILE the next run goes on where this one was\n")
 		}
 		return exitStatus(exitError)
 	}

@@ -39,6 +39,9 @@ func (t *tillCommand) Tells() bool { return true }
 // Ask asks nobody: what there is to say, the program has said.
 func (t *tillCommand) Ask(context.Context, conform.Step) (*conform.Word, error) { return nil, nil }
 
+// Again lets everything be: a program would do the same once more.
+func (t *tillCommand) Again(context.Context, conform.Line, []conform.Frame) (bool, error) { return false, nil }
+
 // Decided tells of a line.
 func (t *tillCommand) Decided(l conform.Line) { tellLine(t.s, l) }
 
@@ -93,28 +96,28 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-// A tillPerson is somebody who works the till and reads what to do.
+// A tillPerson is somebody who works the till, reads what to do, and may type
+// something at any time.
 type tillPerson struct {
 	s    streams
 	once sync.Once
-	in   chan string // lines that are typed; closed at their end
+	in   chan string // lines that are typed, in lower case; closed at their end
+	told string      // line whose fault has been told
 }
 
-// Tells reports that nobody says when an order is carried out.
-func (t *tillPerson) Tells() bool { return false }
+// errLeft says that the person has left.
+var errLeft = errors.New("left by whoever works the till")
 
-// Do says what to do.
-func (t *tillPerson) Do(ctx context.Context, step conform.Step) (*conform.Word, error) {
-	fmt.Fprintf(t.s.err, "\n[%d of %d] %s (%s)\n  %s\n", step.Number, step.Of, step.Line.Text, step.Name(), step.Order.Text)
-	<-ctx.Done()
-	return nil, nil
-}
+// keysHelp says what can be typed.
+const keysHelp = `  Enter  the till has done it all: decide by what was seen so far
+  again  begin this step anew
+  skip   leave this line out; it counts as not reached
+  quit   leave; with --state the same command goes on here
+  ?      what is still waited for
+`
 
-// Ask asks a question, and again until there is an answer.
-func (t *tillPerson) Ask(ctx context.Context, step conform.Step) (*conform.Word, error) {
-	if step.Question == "" {
-		return nil, nil
-	}
+// typed waits for a line from the keyboard. It reports false when none will come.
+func (t *tillPerson) typed(ctx context.Context) (string, bool) {
 	t.once.Do(func() {
 		t.in = make(chan string)
 		go func() { // reads on when the run is over; the program ends then
@@ -124,26 +127,112 @@ func (t *tillPerson) Ask(ctx context.Context, step conform.Step) (*conform.Word,
 			}
 		}()
 	})
+	select {
+	case line, open := <-t.in:
+		return line, open
+	case <-ctx.Done():
+		return "", false
+	}
+}
+
+// Tells reports that nobody need say when an order is carried out.
+func (t *tillPerson) Tells() bool { return false }
+
+// Do says what to do, and hears what is typed until that is seen to be done.
+func (t *tillPerson) Do(ctx context.Context, step conform.Step) (*conform.Word, error) {
+	fmt.Fprintf(t.s.err, "\n[%d of %d] %s (%s)\n  %s\n", step.Number, step.Of, step.Line.Text, step.Name(), step.Order.Text)
 	for {
-		fmt.Fprintf(t.s.err, "  %s y or n: ", step.Question)
-		select {
-		case line, open := <-t.in:
-			switch {
-			case !open:
-				fmt.Fprintln(t.s.err)
-				return nil, nil
-			case line == "y" || line == "yes" || line == "n" || line == "no":
-				yes := line[0] == 'y'
-				return &conform.Word{Yes: &yes}, nil
-			}
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		line, ok := t.typed(ctx)
+		if !ok {
+			<-ctx.Done()
+			return nil, nil
+		}
+		if line == "" {
+			return nil, nil
+		}
+		if err := t.wish(line, step); err != nil {
+			return nil, err
 		}
 	}
 }
 
-// Decided tells of a line.
-func (t *tillPerson) Decided(l conform.Line) { tellLine(t.s, l) }
+// wish is what somebody types who does not carry on; nil when that is none, and
+// has been answered.
+func (t *tillPerson) wish(line string, step conform.Step) error {
+	switch line {
+	case "again", "a":
+		return conform.ErrAgain
+	case "skip", "s":
+		return conform.ErrSkip
+	case "quit", "q", "exit":
+		return errLeft
+	case "?", "h", "help":
+		fmt.Fprint(t.s.err, keysHelp)
+		if missing := step.Missing(); missing != "" {
+			fmt.Fprintf(t.s.err, "  Now: %s.\n", missing)
+		}
+	default:
+		fmt.Fprintf(t.s.err, "  Nothing is known by the name of %q here. Type ? to see what can be typed.\n", line)
+	}
+	return nil
+}
+
+// Ask asks a question, and again until there is an answer.
+func (t *tillPerson) Ask(ctx context.Context, step conform.Step) (*conform.Word, error) {
+	if step.Question == "" {
+		return nil, nil
+	}
+	for {
+		fmt.Fprintf(t.s.err, "  %s y or n: ", step.Question)
+		line, ok := t.typed(ctx)
+		switch {
+		case !ok:
+			fmt.Fprintln(t.s.err)
+			return nil, ctx.Err()
+		case line == "y" || line == "yes" || line == "n" || line == "no":
+			yes := line[0] == 'y'
+			return &conform.Word{Yes: &yes}, nil
+		case line == "":
+			continue
+		}
+		if err := t.wish(line, step); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Again tells what went wrong, and asks whether to try once more. Where nobody
+// types, nothing is tried again.
+func (t *tillPerson) Again(ctx context.Context, l conform.Line, evidence []conform.Frame) (bool, error) {
+	tellLine(t.s, l)
+	t.told = l.ID
+	for _, f := range evidence {
+		fmt.Fprintf(t.s.err, "             %s\n", f.Brief())
+	}
+	for {
+		fmt.Fprint(t.s.err, "  Enter to go on, again for another try, quit to leave: ")
+		line, ok := t.typed(ctx)
+		switch {
+		case !ok:
+			fmt.Fprintln(t.s.err)
+			return false, ctx.Err()
+		case line == "":
+			return false, nil
+		case line == "again" || line == "a":
+			return true, nil
+		case line == "quit" || line == "q" || line == "exit":
+			return false, errLeft
+		}
+	}
+}
+
+// Decided tells of a line, unless Again has.
+func (t *tillPerson) Decided(l conform.Line) {
+	if l.ID != t.told {
+		tellLine(t.s, l)
+	}
+	t.told = ""
+}
 
 func tellLine(s streams, l conform.Line) {
 	fmt.Fprintf(s.err, "%-11s  %s\n", l.State, l.ID)

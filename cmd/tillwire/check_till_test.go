@@ -43,6 +43,8 @@ func (t *sampleTill) Tells() bool { return true }
 
 func (t *sampleTill) Ask(context.Context, conform.Step) (*conform.Word, error) { return nil, nil }
 
+func (t *sampleTill) Again(context.Context, conform.Line, []conform.Frame) (bool, error) { return false, nil }
+
 func (t *sampleTill) Decided(l conform.Line) {
 	t.log = append(t.log, fmt.Sprintf("%s %s %s", l.State, l.ID, l.Hint))
 }
