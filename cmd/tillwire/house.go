@@ -49,6 +49,7 @@ type house struct {
 	hands   *controls // nil for none
 	console *console.Console
 	traffic *traffic.Hub
+	score   *scoreKeeper // nil for none
 	office  *office
 	admin   *http.Server
 	addr    string // host:port for tills
@@ -122,8 +123,13 @@ func openHouse(ctx context.Context, cfg houseConfig) (_ *house, err error) {
 	}
 	h.traffic = traffic.New(traffic.Options{Always: cfg.Controls})
 	dc.Tap = tap{h.traffic}
+	var score console.Scorer
+	if cfg.Controls {
+		h.score = keepScore(h.traffic)
+		score = h.score
+	}
 	if h.console, err = console.New(console.Config{
-		Traffic: h.traffic, Ledger: &consoleLedger{store: h.store, office: h.office},
+		Traffic: h.traffic, Score: score, Ledger: &consoleLedger{store: h.store, office: h.office},
 		House: &consoleHouse{gw: h.gw, sims: h.sims}, Dev: cfg.Controls, Secure: cfg.TLS != nil || cfg.BehindProxy, Log: cfg.Log,
 	}); err != nil {
 		return nil, err
@@ -236,6 +242,9 @@ func (h *house) close() error {
 	}
 	if h.console != nil {
 		h.console.Close()
+	}
+	if h.score != nil {
+		h.score.close()
 	}
 	if h.traffic != nil {
 		h.traffic.Close()

@@ -49,6 +49,8 @@ type Config struct {
 	Secure bool
 	// Traffic has what is said to and by the gateway; nil for no such page.
 	Traffic *traffic.Hub
+	// Score goes by the integration checklist; nil for no such page.
+	Score Scorer
 	// Ledger reads the record; nil for no such pages.
 	Ledger Ledger
 	Log    *slog.Logger // nil discards
@@ -99,6 +101,7 @@ func New(cfg Config) (*Console, error) {
 		"names":     watchNames,
 		"props":     watchProps,
 		"words":     watchWords,
+		"checklist": c.watchChecklist,
 	}
 	c.deeds = map[string]deed{}
 	for name, d := range c.machineDeeds() {
@@ -121,6 +124,7 @@ func (c *Console) route() {
 	c.mux.HandleFunc("GET "+root+"assets/{hash}/{file}", c.assets.serve)
 	c.mux.HandleFunc("GET "+root+"live", c.live)
 	c.mux.HandleFunc("GET "+root+"traffic/script", c.exportTraffic)
+	c.mux.HandleFunc("GET "+root+"checklist/scores", c.scores)
 	c.mux.HandleFunc("GET "+root+"login", c.loginPage)
 	c.mux.HandleFunc("POST "+root+"login", c.login)
 	c.mux.HandleFunc("POST "+root+"logout", c.logout)

@@ -25,6 +25,7 @@ func pages() []shell {
 		{root + "terminals/{tid}", "machine", "Terminal", "", ""},
 		{root + "till", "till", "Till", root + "till", iconTill},
 		{root + "traffic", "traffic", "Traffic", root + "traffic", iconTraffic},
+		{root + "checklist", "checklist", "Checklist", root + "checklist", iconChecklist},
 		{root + "transactions", "transactions", "Transactions", root + "transactions", iconTransactions},
 		{root + "transactions/{id}", "transactions", "Transaction", "", ""},
 	}
@@ -35,6 +36,7 @@ const (
 	iconTerminals    template.HTML = `<rect x="6" y="2.5" width="12" height="19" rx="2.5"/><path d="M9 6h6v4H9zM9 13.5h.01M12 13.5h.01M15 13.5h.01M9 17h.01M12 17h.01M15 17h.01"/>`
 	iconTill         template.HTML = `<path d="M4 14h16v6.5H4zM6 14l1.5-5h9L18 14M9 9V4h6v5M10.5 17.25h3"/>`
 	iconTransactions template.HTML = `<path d="M6 2.5h12v19l-3-2-3 2-3-2-3 2zM9 7.5h6M9 11.5h6M9 15.5h3"/>`
+	iconChecklist    template.HTML = `<path d="M4 6l1.5 1.5L8.5 4.5M4 12.5l1.5 1.5 3-3M4 19l1.5 1.5 3-3M12.5 6H20M12.5 12.5H20M12.5 19H20"/>`
 	iconTraffic      template.HTML = `<path d="M4 8h13M13 4l4 4-4 4M20 16H7M11 12l-4 4 4 4"/>`
 )
 
