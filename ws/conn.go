@@ -66,6 +66,10 @@ type Options struct {
 	// bytes are not its to keep or to change, and it must not block or call the
 	// connection: a lock is held. Nil costs a comparison.
 	Tap func(sent bool, msg []byte)
+	// Pinged, if not nil, is given each ping of the peer in place of its answer,
+	// which is sent when answer is called: for who hands pings on. It is called
+	// on the reading goroutine and must not block.
+	Pinged func(answer func())
 }
 
 func (o *Options) fill() {
@@ -90,7 +94,20 @@ type bounds struct {
 	writeTimeout, closeTimeout time.Duration
 	keeper                     *Keeper
 	busy                       func() bool
-	tap                        func(sent bool, msg []byte)
+	hooks                      *hooks // nil where there are none
+}
+
+// hooks are what somebody wants to be told.
+type hooks struct {
+	tap    func(sent bool, msg []byte)
+	pinged func(answer func())
+}
+
+func (o Options) hooks() *hooks {
+	if o.Tap == nil && o.Pinged == nil {
+		return nil
+	}
+	return &hooks{o.Tap, o.Pinged}
 }
 
 // readAhead is the buffer each connection owns for reading. It takes a typical
@@ -148,7 +165,7 @@ func newConn(nc net.Conn, role Role, o Options, ahead []byte) *Conn {
 	o.fill()
 	c := &Conn{
 		nc: nc, offer: canOffer && rawOf(nc) != nil, role: role, born: time.Now(), ahead: ahead,
-		opt: bounds{o.MaxMessage, o.MaxQueue, o.WriteTimeout, o.CloseTimeout, o.Keeper, o.Busy, o.Tap},
+		opt: bounds{o.MaxMessage, o.MaxQueue, o.WriteTimeout, o.CloseTimeout, o.Keeper, o.Busy, o.hooks()},
 	}
 	if o.Keeper != nil {
 		o.Keeper.add(c)

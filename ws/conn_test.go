@@ -574,6 +574,31 @@ func TestPing(t *testing.T) {
 	})
 }
 
+// A ping that is handed on is answered when whoever took it says so.
+func TestPinged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pings := make(chan func(), 1)
+		server, client := pair(Options{}, Options{Pinged: func(answer func()) { pings <- answer }})
+		defer server.Abort()
+		defer client.Abort()
+		go func() { _, _ = server.Read() }()
+		go func() { _, _ = client.Read() }()
+		answered := make(chan struct{})
+		if err := server.Ping(func() { close(answered) }); err != nil {
+			t.Fatal(err)
+		}
+		answer := <-pings
+		synctest.Wait()
+		select {
+		case <-answered:
+			t.Fatal("answered by itself")
+		default:
+		}
+		answer()
+		<-answered
+	})
+}
+
 func TestPingsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()

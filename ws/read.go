@@ -47,8 +47,8 @@ func (c *Conn) read(worn bool) ([]byte, error) {
 		closing := c.closing
 		c.mu.Unlock()
 		if !closing { // after our close frame nothing is delivered any more
-			if c.opt.tap != nil {
-				c.opt.tap(false, msg)
+			if h := c.opt.hooks; h != nil && h.tap != nil {
+				h.tap(false, msg)
 			}
 			return msg, nil
 		}
@@ -242,7 +242,12 @@ func (c *Conn) control(h ws.Header) error {
 	switch h.OpCode {
 	case ws.OpPing:
 		// A peer that pings without reading fills the queue and is cut off.
-		_ = c.push(ws.OpPong, body)
+		answer := func() { _ = c.push(ws.OpPong, body) }
+		if h := c.opt.hooks; h != nil && h.pinged != nil {
+			h.pinged(answer)
+		} else {
+			answer()
+		}
 	case ws.OpPong:
 		c.pong(body)
 	case ws.OpClose:

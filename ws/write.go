@@ -100,8 +100,8 @@ func (c *Conn) pushLocked(op ws.OpCode, payload []byte) error {
 		c.startClose(notReading(nil))
 		return c.err
 	}
-	if c.opt.tap != nil && op == ws.OpText {
-		c.opt.tap(true, payload)
+	if h := c.opt.hooks; h != nil && h.tap != nil && op == ws.OpText {
+		h.tap(true, payload)
 	}
 	if c.flushing {
 		c.out = c.appendFrame(c.out, op, payload)
