@@ -16,6 +16,7 @@ const (
 	Refused Kind = "refused" // a till tried to, and was refused
 	Message Kind = "message" // a text message, either way
 	Closed  Kind = "closed"  // the connection ended
+	Pong    Kind = "pong"    // the till answered the gateway's ping, and so has all that was said before it
 )
 
 // A Frame is one thing that was seen on the wire, in the order of the wire.

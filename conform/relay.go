@@ -28,6 +28,8 @@ type Relay struct {
 	closed bool
 	conns  int
 	linger string // after a message with it the gateway's are kept back
+	lose   string // method of the notice whose acknowledgement is lost; empty for none
+	away   bool   // tills are not let in
 	pairs  map[int]*pair
 }
 
@@ -50,6 +52,7 @@ type pair struct {
 	till, gateway *ws.Conn
 	cut           bool
 	tillEnded     bool
+	lost          *message // the notice whose acknowledgement is not handed on
 }
 
 // NewRelay makes a relay. Serve it, then Close it.
@@ -86,6 +89,11 @@ func (r *Relay) Close() error {
 func (r *Relay) Cut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.cut()
+}
+
+// cut is Cut. The caller holds r.mu.
+func (r *Relay) cut() {
 	for number, p := range r.pairs {
 		r.ended(number, p, true)
 		p.till.Abort()
@@ -123,6 +131,25 @@ func (r *Relay) Linger(after string) {
 	r.linger = after
 }
 
+// Lose cuts the till's connections when it acknowledges the next notice by that
+// method, with an answer or with the pong to the ping that followed; the
+// acknowledgement is not handed on. The empty method ends that.
+func (r *Relay) Lose(method string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lose = method
+}
+
+// Away cuts the till's connections and lets none in, as if there were no network,
+// or ends that.
+func (r *Relay) Away(away bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.away = away; away {
+		r.cut()
+	}
+}
+
 // Say sends a message to the till as if the gateway had.
 func (r *Relay) Say(conn int, text string) error {
 	r.mu.Lock()
@@ -142,6 +169,10 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.mu.Unlock()
 		http.Error(w, "the check is over", http.StatusServiceUnavailable)
 		return
+	}
+	if r.away {
+		r.mu.Unlock()
+		panic(http.ErrAbortHandler) // the connection ends without an answer
 	}
 	r.done.Add(1)
 	r.conns++
@@ -182,8 +213,10 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if a := req.Header.Get("Authorization"); a != "" {
 		header.Set("Authorization", "of the till") // the gateway says what is wrong with it
 	}
+	p := &pair{}
 	gateway, err := ws.Dial(context.Background(), address.String(), ws.DialOptions{
-		Header: header, OnHeader: granted.Add,
+		Options: ws.Options{Pinged: func(answer func()) { r.pinged(number, p, answer) }},
+		Header:  header, OnHeader: granted.Add,
 	})
 	if refused, ok := errors.AsType[*ws.RefusedError](err); ok {
 		refuse(refused.Status, refused.Header, refused.Body)
@@ -199,15 +232,17 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		gateway.Abort()
 		return
 	}
-	p := &pair{till: till, gateway: gateway}
+	p.till, p.gateway = till, gateway
 	r.mu.Lock()
+	if r.closed || r.away {
+		r.mu.Unlock()
+		till.Abort()
+		gateway.Abort()
+		return
+	}
 	r.pairs[number] = p
 	f.Kind = Opened
 	r.cfg.Saw(f)
-	if r.closed {
-		till.Abort()
-		gateway.Abort()
-	}
 	r.mu.Unlock()
 	r.done.Go(func() { r.pump(number, p, true) })
 	r.done.Go(func() { r.pump(number, p, false) })
@@ -237,6 +272,10 @@ func (r *Relay) pump(number int, p *pair, fromGateway bool) {
 			return
 		}
 		r.cfg.Saw(Frame{At: time.Now(), Conn: number, Kind: Message, FromGateway: fromGateway, Text: string(text)})
+		if r.loses(p, fromGateway, text) {
+			r.mu.Unlock()
+			return
+		}
 		err = to.Send(text)
 		lingers := fromGateway && r.linger != "" && bytes.Contains(text, []byte(r.linger))
 		r.mu.Unlock()
@@ -276,4 +315,42 @@ func (r *Relay) over(number int, p *pair, gatewayEnded bool, err error) {
 	} else {
 		p.gateway.StartClose(code, reason)
 	}
+}
+
+// loses sees to it that an acknowledgement is lost, and reports whether the
+// message is one. The caller holds r.mu.
+func (r *Relay) loses(p *pair, fromGateway bool, text []byte) bool {
+	if r.lose == "" && p.lost == nil {
+		return false
+	}
+	m := read(string(text))
+	switch {
+	case fromGateway && r.lose != "" && m.method == r.lose:
+		p.lost, r.lose = &m, ""
+	case !fromGateway && p.lost != nil && m.method == "" && m.id != "" && m.id == p.lost.id:
+		r.cut()
+		return true
+	}
+	return false
+}
+
+// pinged hands a ping of the gateway's on. The till's pong is the gateway's
+// answer, so that what the gateway takes for delivered has been.
+func (r *Relay) pinged(number int, p *pair, answer func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// One that cannot be sent is not answered.
+	_ = p.till.Ping(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.pairs[number] != p {
+			return
+		}
+		r.cfg.Saw(Frame{At: time.Now(), Conn: number, Kind: Pong})
+		if p.lost != nil && p.lost.id == "" {
+			r.cut()
+			return
+		}
+		answer()
+	})
 }

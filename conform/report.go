@@ -125,6 +125,8 @@ func (f Frame) Tell() string {
 			return "till closes the connection"
 		}
 		return "gateway closes the connection"
+	case Pong:
+		return "till answers a ping"
 	case Message:
 	}
 	return who + ": " + f.Text

@@ -342,7 +342,7 @@ func alive(frames []Frame) []int {
 			open = append(open, f.Conn)
 		case Closed:
 			open = slices.DeleteFunc(open, func(n int) bool { return n == f.Conn })
-		case Refused, Message:
+		case Refused, Message, Pong:
 		}
 	}
 	return open
