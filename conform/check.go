@@ -42,7 +42,7 @@ type Order struct {
 	Amount    int64
 	Cashback  int64
 	Present   bool          // the cardholder is there
-	Signature string        // accept or reject, should one be asked for
+	Signature string        // accept, reject or leave, should one be asked for
 	Wait      time.Duration // before the signature is answered
 	// CancelAfter is the notification after which the transaction is to be
 	// cancelled; empty where it is not.
@@ -128,6 +128,8 @@ type Stage interface {
 	Linger(after string)
 	// Say sends a message to the till on a connection, as if the gateway had.
 	Say(conn int, text string) error
+	// Limit sets one of the gateway's time limits, by its name in spec/timers.json.
+	Limit(name string, d time.Duration) error
 	// Calm undoes all of that, and returns when the terminals are idle again.
 	Calm() error
 }

@@ -15,17 +15,21 @@ type Options struct {
 	// Slow is how long a signature is looked at in the line about that; 5 s by
 	// default.
 	Slow time.Duration
+	// Unsigned is how long a signature can be answered in the line about none; 5 s
+	// by default.
+	Unsigned time.Duration
 }
 
 // Checks returns every check, in the order of a report. Those with acts are run
 // in that order, those that stand over the whole run are judged in the end.
 func Checks(o Options) []Check {
 	o.Slow = cmp.Or(o.Slow, 5*time.Second)
+	o.Unsigned = cmp.Or(o.Unsigned, 5*time.Second)
 	return []Check{
 		generalAddress(), generalPartnerIDs(), generalSoftwareHouse(), generalInstaller(),
 		pacEnvelope(), pacIDs(),
 		pacSale(), pacAmounts(), pacRefund(), pacChooseTerminal(), pacNotifications(), pacUnknown(),
-		pacSignature(), pacSignatureRejected(), pacSignatureSlow(o.Slow),
+		pacSignature(), pacSignatureRejected(), pacSignatureSlow(o.Slow), pacSignatureTimeout(o.Unsigned),
 		pacCancel(), pacCancelLate(),
 		pacSuccessful(), pacNotTaken(), pacTimedOut(),
 		pacUserMessage(), pacUnavailable(), pacBusy(),
@@ -135,6 +139,25 @@ func cleared(want bool, result string) func(Word) (bool, string) {
 		return true, ""
 	}
 }
+
+// refusal fails a request that was refused for what stands in it, except in the
+// parameters that other lines judge. It reports false for any other end.
+func (s *Seen) refusal(c *call) (Verdict, bool) {
+	if c == nil || c.answer.fault == nil {
+		return Verdict{}, false
+	}
+	f := c.answer.fault
+	if f.Code != codeInvalidParams && f.Code != codeNotSupported || strings.Contains(f.Message, "/params/amount ") {
+		return Verdict{}, false
+	}
+	return fail("the till's request was refused for what stands in it, and nothing ran. The gateway says: "+f.Message, c.at, c.answered), true
+}
+
+// The codes of errors that are about what a till has sent.
+const (
+	codeInvalidParams = -32602
+	codeNotSupported  = -32072
+)
 
 // again finds a transaction that the till sends on a card machine after a frame,
 // unless it joins the one that is given by its request key. It returns -1 for

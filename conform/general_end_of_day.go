@@ -1,5 +1,7 @@
 package conform
 
+import "strings"
+
 // generalEndOfDay: an end of day can be run, and is run each day.
 func generalEndOfDay() Check {
 	return Check{ID: "general.endOfDay", Needs: ByBoth, Acts: []Act{{
@@ -22,6 +24,17 @@ func report(method, name string) Order {
 
 // reported waits for the report that was ordered.
 func (s *Seen) reported() (*call, Verdict, bool) {
+	c := s.ordered()
+	if c == nil {
+		for _, other := range calls(s.Frames) {
+			if strings.HasPrefix(other.method, "report") {
+				return other, fail("the report "+s.Order.Method+" was ordered, and the till has asked for "+other.method+": each report is a method of its own, and an end of day or a Z balance resets totals", other.at), false
+			}
+		}
+	}
+	if v, wrong := s.refusal(c); wrong {
+		return c, v, false
+	}
 	c, v, ok := s.ran("")
 	if ok && text1(c.answer.result["reportResult"]) != "COMPLETE" {
 		return c, wait("the card machine did not complete the report", c.at, c.answered), false

@@ -8,6 +8,7 @@ func generalEndOfDayCopy() Check {
 		Judge: func(s *Seen) Verdict {
 			c, v, ok := s.reported()
 			if !ok {
+				v.State = Open // what is wrong with the report is judged elsewhere
 				return v
 			}
 			return s.said("a digital copy of the end of day is kept", none, c.at, c.answered)

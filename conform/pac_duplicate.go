@@ -7,7 +7,16 @@ func pacDuplicate() Check {
 	}, {
 		Name:  "duplicate",
 		Order: Order{Method: "duplicate", TID: firstTID, Currency: "GBP", Text: "Have the till ask for the last transaction on card machine " + firstTID + " again, with duplicate."},
-		Judge: ended,
+		Judge: func(s *Seen) Verdict {
+			c := s.ordered()
+			if c != nil && c.tid() != s.Order.TID {
+				return fail("the last transaction on card machine "+s.Order.TID+" was to be asked for, and the till has asked for that on "+quoted(c.params["tid"])+": a till that believes this answer books somebody else's sale", c.at)
+			}
+			if v, wrong := s.refusal(c); wrong {
+				return v
+			}
+			return ended(s)
+		},
 	}}}
 }
 

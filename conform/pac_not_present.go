@@ -7,6 +7,12 @@ func pacNotPresent() Check {
 	return Check{ID: "pac.notPresent", Needs: ByWire, Acts: []Act{{
 		Order: o.with("Sell for 6.80 on card machine " + firstTID + " with the cardholder not present."),
 		Judge: func(s *Seen) Verdict {
+			c := s.ordered()
+			if c != nil && len(c.params["cardholderNotPresent"]) > 0 {
+				if _, ok := truth(c.params["cardholderNotPresent"]); !ok {
+					return fail("cardholderNotPresent must be true or false, without quotes, and the till sent "+quoted(c.params["cardholderNotPresent"]), c.at)
+				}
+			}
 			c, v, ok := s.ran("")
 			if !ok {
 				return v

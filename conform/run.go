@@ -108,12 +108,6 @@ func (r *Run) since(from int) ([]Frame, <-chan struct{}) {
 	return r.frames[from:len(r.frames):len(r.frames)], r.stir
 }
 
-func (r *Run) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.frames)
-}
-
 // Run goes through the checks and returns the report. An error is one of the
 // stage, of the hands, or of ctx; the report then has what was decided.
 func (r *Run) Run(ctx context.Context) (Report, error) {

@@ -40,7 +40,9 @@ func (t *tillCommand) Tells() bool { return true }
 func (t *tillCommand) Ask(context.Context, conform.Step) (*conform.Word, error) { return nil, nil }
 
 // Again lets everything be: a program would do the same once more.
-func (t *tillCommand) Again(context.Context, conform.Line, []conform.Frame) (bool, error) { return false, nil }
+func (t *tillCommand) Again(context.Context, conform.Line, []conform.Frame) (bool, error) {
+	return false, nil
+}
 
 // Decided tells of a line.
 func (t *tillCommand) Decided(l conform.Line) { tellLine(t.s, l) }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
 	"github.com/tillwire/tillwire/conform"
 	"github.com/tillwire/tillwire/epos"
+	"github.com/tillwire/tillwire/gateway"
 	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/terminal/sim"
 	"github.com/tillwire/tillwire/txn"
@@ -24,6 +26,7 @@ type checkStage struct {
 	held   map[string][]chan struct{} // by TID: closed to let a transaction go on
 	cut    map[string]bool            // machines off their cable
 	others []func()                   // end other tills' transactions
+	limits map[string]time.Duration   // other than the contract's
 }
 
 var _ conform.Stage = (*checkStage)(nil)
@@ -146,6 +149,34 @@ func (s *checkStage) HangUp() { s.relay.HangUp() }
 // Linger gives a till that does not wait the time to leave.
 func (s *checkStage) Linger(after string) { s.relay.Linger(after) }
 
+// Limit sets a time limit until Calm.
+func (s *checkStage) Limit(name string, d time.Duration) error {
+	s.mu.Lock()
+	limits := maps.Clone(s.limits)
+	if limits == nil {
+		limits = map[string]time.Duration{}
+	}
+	limits[name] = d
+	s.limits = limits
+	s.mu.Unlock()
+	return s.setLimits(limits)
+}
+
+// setLimits gives the site these limits, and the contract's for all others.
+func (s *checkStage) setLimits(limits map[string]time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), quick)
+	defer cancel()
+	site, err := gateway.FindSite(ctx, s.house.store, devSite)
+	if err != nil {
+		return err
+	}
+	site.Limits = limits
+	if err := s.house.store.PutSite(ctx, site); err != nil {
+		return err
+	}
+	return s.house.gw.Reload(ctx)
+}
+
 // Say sends the till what no gateway would.
 func (s *checkStage) Say(conn int, text string) error { return s.relay.Say(conn, text) }
 
@@ -161,6 +192,15 @@ const (
 // power: that ends whatever runs.
 func (s *checkStage) Calm() error {
 	s.leave()
+	s.mu.Lock()
+	limited := len(s.limits) > 0
+	s.limits = nil
+	s.mu.Unlock()
+	if limited {
+		if err := s.setLimits(nil); err != nil {
+			return err
+		}
+	}
 	begun, off := time.Now(), map[txn.TID]bool{}
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -43,7 +43,9 @@ func (t *sampleTill) Tells() bool { return true }
 
 func (t *sampleTill) Ask(context.Context, conform.Step) (*conform.Word, error) { return nil, nil }
 
-func (t *sampleTill) Again(context.Context, conform.Line, []conform.Frame) (bool, error) { return false, nil }
+func (t *sampleTill) Again(context.Context, conform.Line, []conform.Frame) (bool, error) {
+	return false, nil
+}
 
 func (t *sampleTill) Decided(l conform.Line) {
 	t.log = append(t.log, fmt.Sprintf("%s %s %s", l.State, l.ID, l.Hint))
@@ -62,14 +64,27 @@ func (t *sampleTill) Do(ctx context.Context, step conform.Step) (*conform.Word, 
 		if t.has("no reports") {
 			return nil, nil
 		}
-		t.call(ctx, o, o.Method, map[string]any{"tid": o.TID})
+		method, params := o.Method, map[string]any{"tid": o.TID}
+		switch {
+		case t.has("runs X for Z") && method == "reportZBalance":
+			method = "reportXBalance"
+		case t.has("closes the day for banking") && method == "reportBanking":
+			method = "reportEndOfDay"
+		case t.has("end of day of no machine") && method == "reportEndOfDay":
+			params = map[string]any{}
+		}
+		t.call(ctx, o, method, params)
 		yes = !t.has("keeps no copies") || step.Line.ID != "general.endOfDayCopy"
 		yes = yes && (!t.has("no end of day at night") || step.Line.ID != "general.endOfDay")
 		return word, nil
 	case o.Method == "refund" && t.has("no refunds"):
 		return nil, nil
 	case o.Method == "duplicate":
-		t.call(ctx, o, "duplicate", map[string]any{"tid": o.TID})
+		tid := o.TID
+		if t.has("duplicate of another machine") {
+			tid = "VCMDEMOSIP3"
+		}
+		t.call(ctx, o, "duplicate", map[string]any{"tid": tid})
 		return nil, nil
 	}
 	return t.transact(ctx, step), nil
@@ -123,6 +138,22 @@ func (t *sampleTill) transact(ctx context.Context, step conform.Step) *conform.W
 	}
 	if !o.Present {
 		params["cardholderNotPresent"] = true
+		if t.has("not present as text") {
+			params["cardholderNotPresent"] = "true"
+		}
+	}
+	method := o.Method
+	switch {
+	case t.has("sells without currency") && step.Line.ID == "pac.sale":
+		delete(params, "currency")
+	case t.has("sells euros") && step.Line.ID == "pac.sale":
+		params["currency"] = "EUR"
+	case t.has("refunds by a sale") && method == "refund":
+		method = "sale"
+	case t.has("refunds below nothing") && method == "refund":
+		method, params["amount"] = "sale", -o.Amount
+	case t.has("refunds without currency") && method == "refund":
+		delete(params, "currency")
 	}
 	if o.AuthCode {
 		params["authCode"] = t.authCode
@@ -130,7 +161,10 @@ func (t *sampleTill) transact(ctx context.Context, step conform.Step) *conform.W
 			params["authCode"] = "000000"
 		}
 	}
-	a := t.call(ctx, o, o.Method, params)
+	a := t.call(ctx, o, method, params)
+	if t.has("sells twice") && step.Line.ID == "pac.sale" {
+		t.call(ctx, o, method, params)
+	}
 	if o.Method == "preAuth" {
 		t.authCode, _ = a.result["authCode"].(string)
 	}
@@ -191,7 +225,8 @@ func (t *sampleTill) clears(a sampleAnswer, step conform.Step) bool {
 		return true
 	case t.has("believes the wish") && a.wished,
 		t.has("takes back when cut off later") && step.Line.ID == "pac.lostAfter",
-		t.has("books nothing after recovery") && step.Line.ID == "pac.lostDuring":
+		t.has("books nothing after recovery") && step.Line.ID == "pac.lostDuring",
+		t.has("takes silence for a no") && slices.Contains(a.shown, "SIGNATURE_VERIFICATION_TIMEOUT"):
 		return false
 	}
 	return a.took() == "SUCCESSFUL"
@@ -377,6 +412,11 @@ func (t *sampleTill) call(ctx context.Context, o conform.Order, method string, p
 				continue
 			}
 			a.shown = append(a.shown, value)
+			if value == "SIGNATURE_VERIFICATION_TIMEOUT" && t.has("hangs up when time is up") {
+				t.hangUp()
+				a.gaveUp = true
+				return a
+			}
 			if value != o.CancelAfter {
 				continue
 			}
@@ -421,11 +461,16 @@ func (t *sampleTill) hangUp() {
 // sign answers a signature request. It reports false when the till can go on no
 // longer.
 func (t *sampleTill) sign(ctx context.Context, line *sampleLine, o conform.Order, id int) bool {
+	if o.Signature == "leave" && !t.has("accepts by itself") {
+		return true // the cashier does not look
+	}
 	if t.has("never answers signatures") {
 		return false
 	}
 	accepted := any(o.Signature == "accept")
 	switch {
+	case o.Signature == "leave":
+		accepted = true
 	case t.has("accepts every signature"):
 		accepted = true
 	case t.has("accepted as text"):

@@ -17,9 +17,12 @@ import (
 	"github.com/tillwire/tillwire/conform"
 )
 
+// unsigned is long enough for a till to answer a signature by itself, if it does.
+const unsigned = 300 * time.Millisecond
+
 // testChecks are the checks with a cashier who is quick.
 func testChecks() []conform.Check {
-	return conform.Checks(conform.Options{Slow: 50 * time.Millisecond})
+	return conform.Checks(conform.Options{Slow: 50 * time.Millisecond, Unsigned: unsigned})
 }
 
 // paceFor gives a till whose flaw is haste time to show it, on a machine that
@@ -28,8 +31,10 @@ func paceFor(flaw string) (checks []conform.Check, lingers time.Duration) {
 	checks, lingers = testChecks(), time.Millisecond
 	switch flaw {
 	case "signs for the cashier":
-		checks = conform.Checks(conform.Options{Slow: 5 * time.Second})
-	case "hangs up on cancelling", "breaks on what it does not know":
+		checks = conform.Checks(conform.Options{Slow: 5 * time.Second, Unsigned: unsigned})
+	case "accepts by itself":
+		checks = conform.Checks(conform.Options{Slow: 50 * time.Millisecond, Unsigned: 5 * time.Second})
+	case "hangs up on cancelling", "breaks on what it does not know", "hangs up when time is up":
 		lingers = 5 * time.Second
 	}
 	return checks, lingers
@@ -162,7 +167,13 @@ func TestBadTills(t *testing.T) {
 		{"amounts as text", "pac.amounts", needTransactions()},
 		{"cuts fractions off", "pac.amounts", nil},
 
+		{"sells twice", "pac.sale", nil},
+		{"sells without currency", "pac.sale", nil},
+		{"sells euros", "pac.sale", nil},
 		{"no refunds", "", []string{"pac.refund"}},
+		{"refunds by a sale", "pac.refund", nil},
+		{"refunds below nothing", "pac.refund", nil},
+		{"refunds without currency", "pac.refund", nil},
 		{"one card machine", "pac.chooseTerminal", []string{"pac.userMessage", "pac.unavailable", "pac.busy"}},
 		{"shows nothing", "pac.notifications", nil},
 		{"goes back", "pac.notifications", nil},
@@ -172,6 +183,9 @@ func TestBadTills(t *testing.T) {
 		{"accepted as text", "pac.signature", signatures},
 		{"accepts every signature", "pac.signatureRejected", nil},
 		{"signs for the cashier", "pac.signatureSlow", nil},
+		{"accepts by itself", "pac.signatureTimeout", nil},
+		{"takes silence for a no", "pac.signatureTimeout", nil},
+		{"hangs up when time is up", "pac.signatureTimeout", nil},
 		{"cannot cancel", "", []string{"pac.cancel", "pac.cancelLate"}},
 		{"hangs up on cancelling", "pac.cancel", []string{"pac.cancelLate"}},
 		{"believes the wish", "pac.cancelLate", nil},
@@ -195,6 +209,11 @@ func TestBadTills(t *testing.T) {
 		{"forgets when cut off", "pac.lostDuring", nil},
 		{"books nothing after recovery", "pac.lostDuring", nil},
 		{"takes back when cut off later", "pac.lostAfter", nil},
+		{"runs X for Z", "pac.balances", nil},
+		{"closes the day for banking", "pac.banking", nil},
+		{"end of day of no machine", "general.endOfDay", []string{"general.endOfDayCopy"}},
+		{"duplicate of another machine", "pac.duplicate", nil},
+		{"not present as text", "pac.notPresent", nil},
 		{"loses auth codes", "pac.preAuth", nil},
 		{"forgets cashback", "pac.cashback", nil},
 	}
