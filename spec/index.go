@@ -16,7 +16,7 @@ import (
 
 //go:generate go run ./internal/gen
 
-//go:embed *.json pac pat extensions link states
+//go:embed *.json pac pat extensions link rest states
 var files embed.FS
 
 // An Index is the contract, read. It never changes, so it may be shared; what
@@ -36,6 +36,7 @@ type Index struct {
 	scenarios     Scenarios
 	testCards     TestCards
 	checklist     []ChecklistLine
+	rest          REST
 }
 
 // Default returns the index of the embedded files, read on first use. It panics
@@ -81,6 +82,9 @@ func Load(fsys fs.FS) (*Index, error) {
 		}
 	}
 	x.formats, x.lines = receipts.Formats, receipts.Lines
+	if err := x.loadREST(fsys); err != nil {
+		return nil, fmt.Errorf("spec: rest: %w", err)
+	}
 	for _, list := range [][]Message{x.messages, x.link} {
 		for i := range list {
 			m := &list[i]

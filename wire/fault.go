@@ -62,9 +62,9 @@ const (
 	maxNameLength = 64
 )
 
-// pointerTo makes the pointer to a member of the object at. The name may be
+// PointerTo makes the pointer to a member of the object at. The name may be
 // anything that a till made up, so it is cut short and masked.
-func pointerTo(at, name string) string {
+func PointerTo(at, name string) string {
 	if len(name) > maxNameLength {
 		name = name[:maxNameLength]
 		for !utf8.ValidString(name) {

@@ -282,7 +282,7 @@ func (o *object) close() ([]Deviation, *Fault) {
 		return nil, o.fault
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.members)) {
-		o.deviate(notAllowed(pointerTo(o.at, name)))
+		o.deviate(notAllowed(PointerTo(o.at, name)))
 	}
 	return o.deviations, nil
 }

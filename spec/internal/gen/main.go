@@ -19,6 +19,9 @@ import (
 func main() {
 	err := run("errors.json", "timers.json", "codes_gen.go")
 	if err == nil {
+		err = runREST("errors.json", "rest/errors.json", "rest_gen.go")
+	}
+	if err == nil {
 		err = runScenarios("scenarios.json", "../docs/scenarios.md")
 	}
 	if err != nil {
