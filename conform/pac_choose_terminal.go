@@ -8,8 +8,8 @@ func pacChooseTerminal() Check {
 			if !ok {
 				return v
 			}
-			if c.tid() != tid {
-				return fail("the sale was to go to card machine "+tid+", and the till sent it to "+quoted(c.params["tid"])+": let the card machine be chosen for each transaction or set for each till", c.at)
+			if c.tid() != s.Order.TID {
+				return fail("the sale was to go to card machine "+s.Order.TID+", and the till sent it to "+quoted(c.params["tid"])+": let the card machine be chosen for each transaction or set for each till", c.at)
 			}
 			return pass(c.at)
 		}}

@@ -2,6 +2,7 @@ package conform
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -115,26 +116,31 @@ func NewScorer(o ScorerOptions) *Scorer {
 type tally struct {
 	Caller
 	number      int
+	let         bool // it was let in
 	installer   string
 	faces       []string
 	first, last time.Time
-	open        map[int]bool
+	open        map[int]string // paths of the connections
 
-	frames []Frame // the latest
-	refs   []uint64
-	base   int // number of frames that are gone
-	bytes  int
-	stood  int // frames before this number were judged each by itself
-	ended  int // calls that began before this number were judged and have ended
-	fresh  bool
-	parts  map[string]*mark // by step, and by method where each message is judged
+	frames   []Frame // the latest
+	refs     []uint64
+	base     int // number of frames that are gone
+	bytes    int
+	stood    int // frames before this number were judged each by itself
+	ended    int // calls that began before this number were judged and have ended
+	fresh    bool
+	knock    *Frame    // how it was let in last
+	chose    string    // the first card machine that it used
+	reserves [][]Frame // pre-authorisations, each a request and its answer
+
+	marks map[string]*mark // by step, and after it what is judged apart
 }
 
 // A mark is what was found of a part last.
 type mark struct {
 	ScorePart
-	begun int // number of the frame with which the occasion began
-	asked bool
+	begun   int    // number of the frame with which the occasion began
+	missing string // what is right, where somebody is asked
 }
 
 // Saw tells of a frame that went over a till's connection, or of a connection
@@ -146,15 +152,19 @@ func (s *Scorer) Saw(c Caller, f Frame, ref uint64) {
 	t := s.tally(c, f)
 	switch f.Kind {
 	case Opened:
-		t.open[f.Conn] = true
-		t.installer = f.Installer
-		if face := strings.ToLower(strings.Trim(f.Path, "/")); !slices.Contains(t.faces, face) {
+		f.Path = "/" + strings.ToLower(strings.Trim(f.Path, "/"))
+		t.open[f.Conn] = f.Path
+		t.let, t.installer = true, f.Installer
+		if face := f.Path[1:]; !slices.Contains(t.faces, face) {
 			t.faces = append(t.faces, face)
 			slices.Sort(t.faces)
 		}
 	case Closed:
+		f.Path = t.open[f.Conn]
 		delete(t.open, f.Conn)
-	case Refused, Message:
+	case Message:
+		f.Path = t.open[f.Conn]
+	case Refused:
 	}
 	t.last = f.At
 	t.fresh = true
@@ -188,6 +198,18 @@ func (s *Scorer) tally(c Caller, f Frame) *tally {
 			return t
 		}
 	}
+	// One that was refused has no key, and maybe no name: it is the one from there
+	// that comes in later, or has been in before.
+	for _, t := range slices.Backward(s.tills) {
+		same := t.Site == c.Site && t.Host == c.Host
+		switch {
+		case same && f.Kind == Refused && t.let && c.Key == "" && (c.SoftwareHouse == "" || c.SoftwareHouse == t.SoftwareHouse):
+			return t
+		case same && !t.let && (t.SoftwareHouse == "" || t.SoftwareHouse == c.SoftwareHouse):
+			t.Caller = c
+			return t
+		}
+	}
 	if len(s.tills) >= s.opt.Tills {
 		oldest := 0
 		for i, t := range s.tills {
@@ -198,7 +220,7 @@ func (s *Scorer) tally(c Caller, f Frame) *tally {
 		s.tills = slices.Delete(s.tills, oldest, oldest+1)
 	}
 	s.count++
-	t := &tally{Caller: c, number: s.count, first: f.At, open: map[int]bool{}, parts: map[string]*mark{}}
+	t := &tally{Caller: c, number: s.count, first: f.At, open: map[int]string{}, marks: map[string]*mark{}}
 	s.tills = append(s.tills, t)
 	return t
 }
@@ -277,40 +299,30 @@ func stateOf(parts []ScorePart) State {
 func (t *tally) part(r rule) ScorePart {
 	p := ScorePart{Step: r.step(), State: Unseen, Todo: r.todo}
 	if r.find == nil {
-		p.State = cmp.Or(r.state, Elsewhere)
-		p.Question = r.check.question(r.part)
+		p.State, p.Question = cmp.Or(r.state, Elsewhere), r.question(nil)
 	}
-	var found *mark
-	for step, m := range t.parts { // the one that failed, or the latest
+	var found *mark // the one that has failed, else the latest
+	var failed time.Time
+	for step, m := range t.marks {
 		if step != p.Step && !strings.HasPrefix(step, p.Step+" ") {
 			continue
 		}
-		if found == nil || m.State == Failed && found.State != Failed || (m.State == Failed) == (found.State == Failed) && m.begun > found.begun {
+		if m.Failed.After(failed) {
+			failed = m.Failed
+		}
+		bad := m.State == Failed
+		if found == nil || bad && found.State != Failed || bad == (found.State == Failed) && m.begun > found.begun {
 			found = m
 		}
 	}
 	if found == nil {
 		return p
 	}
-	p.State, p.Hint, p.Word, p.At, p.Failed = found.State, found.Hint, found.Word, found.At, found.Failed
-	p.Question = cmp.Or(found.Question, p.Question)
+	found.Step, found.Todo = p.Step, p.Todo
+	p = found.ScorePart
+	p.Failed = failed
 	p.Evidence = slices.Clone(found.Evidence)
-	for step, m := range t.parts {
-		if strings.HasPrefix(step, p.Step+" ") && m.Failed.After(p.Failed) {
-			p.Failed = m.Failed
-		}
-	}
 	return p
-}
-
-// question is what a person is asked in an act.
-func (c Check) question(act string) string {
-	for _, a := range c.Acts {
-		if a.Name == act {
-			return a.Question
-		}
-	}
-	return ""
 }
 
 // judge looks for occasions in the frames of a till, and takes down what they
@@ -325,7 +337,7 @@ func (s *Scorer) judge(t *tally, now time.Time) {
 			continue
 		}
 		for _, o := range r.find(w) {
-			t.take(r, o, w)
+			w.take(r, o)
 		}
 	}
 	t.stood = t.base + len(t.frames)
@@ -335,25 +347,25 @@ func (s *Scorer) judge(t *tally, now time.Time) {
 		}
 		t.ended = max(t.ended, t.base+c.at+1)
 	}
-	t.fresh = w.again
+	t.fresh = w.waits
 }
 
 // take judges one occasion and marks what was found.
-func (t *tally) take(r rule, o occasion, w *window) {
+func (w *window) take(r rule, o occasion) {
+	t := w.tally
 	step := r.step()
 	if o.kind != "" {
 		step += " " + o.kind
 	}
 	begun := t.base + o.frames[0]
-	m := t.parts[step]
+	m := t.marks[step]
 	if m != nil && m.begun > begun {
-		return // it was about something that came later
+		return // it is about something that came later
 	}
+	o.seen.Frames = slices.Clone(o.earlier)
 	for _, i := range o.frames {
 		f := t.frames[i]
-		if i == o.lost {
-			f.Cut = true // whoever ended it: the till had no answer
-		}
+		f.Cut = i == o.lost // whoever ended it: the till was left without an answer
 		o.seen.Frames = append(o.seen.Frames, f)
 	}
 	v := r.judge(&o.seen)
@@ -362,42 +374,45 @@ func (t *tally) take(r rule, o occasion, w *window) {
 			return
 		}
 		if !o.over {
-			w.again = true // time may decide it
+			w.waits = w.waits || o.waits
 			return
 		}
 		v.State = Failed
 	}
 	if m == nil {
 		m = &mark{}
-		t.parts[step] = m
+		t.marks[step] = m
 	}
-	if m.begun != begun || v.State == Failed {
-		m.Word = m.Word && v.Ask && m.State == Passed // a yes stands until something else shows
-	}
+	told := m.Word && (m.State == Passed || m.begun == begun)
 	m.begun = begun
+	if v.Ask {
+		m.missing = v.Hint
+	}
 	switch {
 	case v.State == Failed:
-		m.State, m.Hint = Failed, v.Hint
-	case v.Ask && m.Word:
+		m.State, m.Hint, m.Question, m.Word = Failed, v.Hint, "", false
+	case v.Ask && told: // a yes holds until the wire shows something else, a no until the next time
 	case v.Ask:
-		m.State, m.Hint = Eyes, v.Hint
-		if r.ask != nil {
-			m.Question = r.ask(&o.seen)
-		}
+		m.State, m.Hint, m.Question, m.Word = Eyes, v.Hint, r.question(&o.seen), false
 	default:
-		m.State, m.Hint = Passed, ""
+		m.State, m.Hint, m.Question, m.Word = Passed, "", "", false
 	}
-	m.Evidence = m.Evidence[:0:0]
+	m.Evidence = nil
 	for _, n := range v.Frames {
-		m.Evidence = append(m.Evidence, t.sighting(o.frames[n]))
-		m.At = t.frames[o.frames[n]].At
+		if n -= len(o.earlier); n >= 0 {
+			m.Evidence = append(m.Evidence, t.sighting(o.frames[n]))
+		}
 	}
+	if m.Evidence == nil {
+		m.Evidence = []Sighting{t.sighting(o.frames[0])}
+	}
+	m.At = m.Evidence[len(m.Evidence)-1].At
 	if m.State == Failed {
 		m.Failed = m.At
 	}
 }
 
-// maxSighting bounds the text of a sighting.
+// maxSighting bounds the text of a sighting, in bytes.
 const maxSighting = 4 << 10
 
 func (t *tally) sighting(i int) Sighting {
@@ -408,3 +423,45 @@ func (t *tally) sighting(i int) Sighting {
 	f.Text = strings.Clone(f.Text)
 	return Sighting{f, t.refs[i]}
 }
+
+// ErrNoQuestion says that nothing is asked about that.
+var ErrNoQuestion = errors.New("nothing is asked about that now")
+
+// Say tells what only eyes can: of a till of a site, by its number, the answer to
+// the question of a part, by its step. No answer takes back the one before. It
+// returns [ErrNoQuestion] where there is nothing to answer.
+func (s *Scorer) Say(site string, till int, step string, yes *bool, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.tills, func(t *tally) bool { return t.Site == site && t.number == till })
+	j := slices.IndexFunc(s.rules, func(r rule) bool { return r.step() == step })
+	if i < 0 || j < 0 {
+		return ErrNoQuestion
+	}
+	t, r := s.tills[i], s.rules[j]
+	s.judge(t, now)
+	p := t.part(r)
+	if p.State != Eyes && !p.Word {
+		return ErrNoQuestion
+	}
+	m := t.marks[step]
+	if m == nil {
+		m = &mark{ScorePart: p}
+		t.marks[step] = m
+	}
+	switch {
+	case yes == nil:
+		m.State, m.Hint, m.Word = Eyes, m.missing, false
+		return nil
+	case *yes:
+		m.State, m.Hint = Passed, ""
+	default:
+		seen := Seen{Word: &Word{Yes: yes}}
+		m.State, m.Hint, m.Failed = Failed, seen.said(cmp.Or(m.missing, lowerFirst(r.check.Line().Text)), none).Hint, now
+	}
+	m.Word, m.At = true, now
+	return nil
+}
+
+// lowerFirst is a sentence as the rest of one.
+func lowerFirst(s string) string { return strings.ToLower(s[:1]) + strings.TrimSuffix(s[1:], ".") }
