@@ -245,6 +245,9 @@ func (a *actor) closed(w work) {
 	if k, ok := w.(keyed); ok {
 		a.site.keys.free(k.requestKey())
 	}
+	if v, ok := w.(viewable); ok {
+		a.site.polls.end(w.requestID(), v.view)
+	}
 	a.publish()
 }
 

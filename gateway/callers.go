@@ -13,6 +13,14 @@ import (
 // them get the end.
 type callers []*call
 
+// callersOf is a call, if there is one.
+func callersOf(c *call) callers {
+	if c == nil {
+		return nil
+	}
+	return callers{c}
+}
+
 // with adds one, and forgets those whose tills have gone.
 func (cs callers) with(c *call) callers {
 	return append(slices.DeleteFunc(cs, func(c *call) bool { return !c.waits() }), c)

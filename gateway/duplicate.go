@@ -19,27 +19,13 @@ func (s *Session) duplicate(m jsonrpc.Message) *fault {
 }
 
 func (a *actor) duplicate(c *call) {
-	f := a.takes(func(caps terminal.Capabilities) *fault {
-		if !caps.Duplicate {
-			return methodUnsupported(a.tid, c.method)
-		}
-		return nil
-	})
-	if f != nil {
+	if f := a.takesDuplicate(c.method); f != nil {
 		c.fail(f)
 		return
 	}
 	begun := a.begun
 	a.call(askLimit, func(ctx context.Context, term terminal.Terminal) {
-		last, err := term.Last(ctx)
-		if err == nil {
-			last.Outcome = fitting(last.Outcome)
-			err = unusable(last.Outcome, term.Capabilities().Currency)
-		}
-		if err != nil && !errors.Is(err, terminal.ErrNoLast) {
-			a.g.log.Warn("terminal did not name its last transaction", "tid", a.tid, "error", loggable(err))
-		}
-		o, err := a.g.lastTransaction(ctx, a.site.settings.Load().ID, a.tid, last, err == nil)
+		o, err := a.lastAt(ctx, term)
 		a.do(func() {
 			switch {
 			case a.begun != begun:
@@ -56,6 +42,31 @@ func (a *actor) duplicate(c *call) {
 			}
 		})
 	})
+}
+
+// takesDuplicate reports why a terminal cannot name its last transaction.
+func (a *actor) takesDuplicate(method string) *fault {
+	return a.takes(func(caps terminal.Capabilities) *fault {
+		if !caps.Duplicate {
+			return methodUnsupported(a.tid, method)
+		}
+		return nil
+	})
+}
+
+// lastAt asks the terminal for its last transaction and says which one a duplicate
+// names. It does not run in the actor's goroutine.
+func (a *actor) lastAt(ctx context.Context, term terminal.Terminal) (txn.Outcome, error) {
+	last, err := term.Last(ctx)
+	if err == nil {
+		last.Outcome = fitting(last.Outcome)
+		err = unusable(last.Outcome, term.Capabilities().Currency)
+	}
+	if err != nil && !errors.Is(err, terminal.ErrNoLast) {
+		a.g.log.Warn("terminal did not name its last transaction", "tid", a.tid, "error", loggable(err))
+	}
+	// What the terminal took its time for must not keep the record from being read.
+	return a.g.lastTransaction(a.g.ctx, a.site.settings.Load().ID, a.tid, last, err == nil)
 }
 
 // lastTransaction says which transaction a duplicate names: the last that was

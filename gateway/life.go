@@ -71,6 +71,6 @@ func (l *life[S, E]) conflicted(ctx context.Context, err error) error {
 	if unread != nil {
 		return errors.Join(err, unread)
 	}
-	l.state, l.ledger = state, ledger{store: l.store, stream: l.stream, count: len(records)}
+	l.state, l.ledger = state, ledger{store: l.store, stream: l.stream, key: l.key, count: len(records)}
 	return err
 }

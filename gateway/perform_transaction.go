@@ -27,22 +27,32 @@ func (s *Session) performTransaction(m jsonrpc.Message, kind txn.Type) *fault {
 
 // performTransaction checks what only the terminal can say and begins.
 func (a *actor) performTransaction(c *call, key string, req txn.Request, deviations []string) {
-	if f := a.takes(func(caps terminal.Capabilities) *fault { return unable(a.tid, caps, c.method, req) }); f != nil {
+	if f := a.beginTransaction(c, key, NewRequestID(time.Now()), req, c.sess.caller, deviations); f != nil {
 		c.fail(f)
 		a.site.keys.free(key)
-		return
 	}
-	t := &transaction{a: a, calls: callers{c}, led: ledger{key: key}}
+}
+
+// beginTransaction begins, or returns why not. Waits is the call of the till, or
+// nil where none waits.
+func (a *actor) beginTransaction(waits *call, key string, id txn.RequestID, req txn.Request, caller txn.Caller, deviations []string) *fault {
+	method := suchRequest
+	if waits != nil {
+		method = waits.method
+	}
+	if f := a.takes(func(caps terminal.Capabilities) *fault { return unable(a.tid, caps, method, req) }); f != nil {
+		return f
+	}
+	t := &transaction{a: a, calls: callersOf(waits), led: ledger{key: key}}
 	err := t.begin(a.g.ctx, txn.Accepted{
-		ID: NewRequestID(time.Now()), Site: a.site.settings.Load().ID, TID: a.tid, Request: req, Caller: c.sess.caller, Deviations: deviations,
+		ID: id, Site: a.site.settings.Load().ID, TID: a.tid, Request: req, Caller: caller, Deviations: deviations,
 	})
 	if err != nil {
 		a.g.log.Error("a request was refused: it could not be recorded", "tid", a.tid, "error", err)
-		c.fail(storage(err))
-		a.site.keys.free(key)
-		return
+		return storage(err)
 	}
 	a.site.keys.hand(key, t)
+	return nil
 }
 
 // takes reports why the terminal takes no new request: it is not connected, it

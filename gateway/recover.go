@@ -99,6 +99,12 @@ func (g *Gateway) recover(ctx context.Context, a *actor, h journal.Head) (resume
 			return nil, err
 		}
 		return v.recover(ctx)
+	case journal.DuplicateStream:
+		d := a.newDuplicate(h.Stream, h.RequestKey, len(records))
+		if d.state, err = journal.ReplayDuplicate(records); err != nil {
+			return nil, err
+		}
+		return d.recover(), nil
 	case journal.OrphanStream:
 		return func() {}, nil // nobody waits for it
 	case journal.TransactionStream:
@@ -108,6 +114,7 @@ func (g *Gateway) recover(ctx context.Context, a *actor, h journal.Head) (resume
 	if t.txn, err = journal.ReplayTxn(records); err != nil {
 		return nil, err
 	}
+	t.hear(records)
 	return t.recover(ctx)
 }
 
@@ -132,6 +139,9 @@ func (t *transaction) recover(ctx context.Context) (resume func(), err error) {
 	}
 	if err := t.led.commit(ctx, journal.TxnHead(next), records...); err != nil {
 		return nil, err
+	}
+	if t.txn.Told != next.Told {
+		t.toldAt = now
 	}
 	t.txn, t.started = next, next.Started
 	return func() { t.resume(now) }, nil

@@ -29,28 +29,38 @@ func (s *Session) report(m jsonrpc.Message, kind report.Type) *fault {
 }
 
 func (a *actor) report(c *call, key string, kind report.Type, deviations []string) {
+	if f := a.beginReport(c, key, NewRequestID(time.Now()), kind, deviations); f != nil {
+		c.fail(f)
+		a.site.keys.free(key)
+	}
+}
+
+// beginReport begins, or returns why not. Waits is the call of the till, or nil
+// where none waits.
+func (a *actor) beginReport(waits *call, key string, id txn.RequestID, kind report.Type, deviations []string) *fault {
+	method := suchRequest
+	if waits != nil {
+		method = waits.method
+	}
 	f := a.takes(func(caps terminal.Capabilities) *fault {
 		if !slices.Contains(caps.Reports, kind) {
-			return methodUnsupported(a.tid, c.method)
+			return methodUnsupported(a.tid, method)
 		}
 		return nil
 	})
 	if f != nil {
-		c.fail(f)
-		a.site.keys.free(key)
-		return
+		return f
 	}
-	r := &reportRun{a: a, calls: callers{c}, currency: a.term.Capabilities().Currency, led: ledger{key: key}}
+	r := &reportRun{a: a, calls: callersOf(waits), currency: a.term.Capabilities().Currency, led: ledger{key: key}}
 	err := r.begin(a.g.ctx, report.Dispatched{
-		ID: string(NewRequestID(time.Now())), Site: string(a.site.settings.Load().ID), TID: string(a.tid), Type: kind, Deviations: deviations,
+		ID: string(id), Site: string(a.site.settings.Load().ID), TID: string(a.tid), Type: kind, Deviations: deviations,
 	})
 	if err != nil {
 		a.g.log.Error("a report was refused: it could not be recorded", "tid", a.tid, "error", err)
-		c.fail(storage(err))
-		a.site.keys.free(key)
-		return
+		return storage(err)
 	}
 	a.site.keys.hand(key, r)
+	return nil
 }
 
 // A reportRun is one report.Run on its way. It belongs to its actor's
@@ -128,6 +138,7 @@ func (r *reportRun) record(ctx context.Context, e report.Event) error {
 		return err
 	}
 	r.run = next
+	r.show()
 	return nil
 }
 
@@ -267,6 +278,7 @@ func (r *reportRun) timedOut() {
 	if err := r.recordGaveUp(); err != nil {
 		r.recordLater(err, r.gaveUpLater)
 	}
+	r.show()
 	if r.run.State == report.Finished {
 		return // the journal knew more
 	}

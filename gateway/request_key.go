@@ -126,6 +126,8 @@ type body struct {
 	tid    txn.TID
 	txn    txn.Request // of a transaction
 	report report.Type // of a report
+
+	duplicate bool // the last transaction once more
 }
 
 // differs returns a pointer to the first member in which b is not what a was,
@@ -133,7 +135,7 @@ type body struct {
 func (b body) differs(v wire.Version, a body) string {
 	r, was := b.txn, a.txn
 	switch {
-	case b.report != a.report, r.Type != was.Type:
+	case b.report != a.report, b.duplicate != a.duplicate, r.Type != was.Type:
 		return "/method"
 	case foldTID(b.tid) != foldTID(a.tid):
 		return "/params/" + terminalMember(v)
@@ -315,6 +317,10 @@ func (s *Session) kept(key string) (keyed, error) {
 		if w.run.State != report.Finished {
 			return nil, fmt.Errorf("%w: %s", errNobodys, h.Stream)
 		}
+	case *duplicateRun:
+		if w.state.State != txn.DuplicateFinished {
+			return nil, fmt.Errorf("%w: %s", errNobodys, h.Stream)
+		}
 	}
 	return w, nil
 }
@@ -326,10 +332,16 @@ func (s *Session) read(ctx context.Context, h journal.Head) (keyed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.Kind == journal.ReportStream {
+	switch h.Kind {
+	case journal.ReportStream:
 		r := &reportRun{a: s.nobody(h.TID)}
 		r.run, err = journal.ReplayReport(records)
 		return r, err
+	case journal.DuplicateStream:
+		d := s.nobody(h.TID).newDuplicate(h.Stream, h.RequestKey, len(records))
+		d.state, err = journal.ReplayDuplicate(records)
+		return d, err
+	default:
 	}
 	t := &transaction{a: s.nobody(h.TID)}
 	t.txn, err = journal.ReplayTxn(records)

@@ -39,7 +39,7 @@ func (g *Gateway) Resend(ctx context.Context, stream journal.Stream, n int, by, 
 			resent, err = a.resendReport(stream, n, by, reason)
 		case journal.VisitStream:
 			resent, err = a.resendVisit(table.VisitID(stream), n, by, reason)
-		case journal.TransactionStream, journal.OrphanStream:
+		case journal.TransactionStream, journal.DuplicateStream, journal.OrphanStream:
 			err = ErrNothingToResend
 		}
 		return err
@@ -78,7 +78,7 @@ func Requeue(ctx context.Context, j journal.Journal, stream journal.Stream, n in
 		}
 		again, err := requeueVisit(ctx, &l, n, by, reason)
 		return len(again), err
-	case journal.TransactionStream, journal.OrphanStream:
+	case journal.TransactionStream, journal.DuplicateStream, journal.OrphanStream:
 	}
 	return 0, ErrNothingToResend
 }

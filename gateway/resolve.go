@@ -64,7 +64,7 @@ func (g *Gateway) Resolve(ctx context.Context, r Resolution) error {
 			return a.resolveTransaction(r)
 		case journal.VisitStream:
 			return a.resolvePayment(r)
-		case journal.ReportStream, journal.OrphanStream:
+		case journal.ReportStream, journal.DuplicateStream, journal.OrphanStream:
 		}
 		return notResolvable(h)
 	})
@@ -132,14 +132,14 @@ func Settle(ctx context.Context, j journal.Journal, r Resolution) error {
 			events = append(events, table.TerminalLost{At: now})
 		}
 		return r.record(ctx, &l, events...)
-	case journal.ReportStream, journal.OrphanStream:
+	case journal.ReportStream, journal.DuplicateStream, journal.OrphanStream:
 	}
 	return notResolvable(h)
 }
 
 // notResolvable says why no stream of that kind is ever resolved by hand.
 func notResolvable(h journal.Head) error {
-	why := "no money depends on a report"
+	why := "no money depends on a " + string(h.Kind)
 	if h.Kind == journal.OrphanStream {
 		why = "the terminal has said what became of it"
 	}
@@ -218,7 +218,7 @@ func (t *transaction) resolve(r Resolution) error {
 	if err != nil {
 		return err
 	}
-	if err := t.led.commit(t.a.g.ctx, journal.TxnHead(next), records...); err != nil {
+	if err := t.commit(t.a.g.ctx, journal.TxnHead(next), records...); err != nil {
 		t.conflicted(err)
 		return err
 	}

@@ -18,6 +18,7 @@ type site struct {
 	late     corrections  // what tills that were told TIMED_OUT have yet to hear
 	streams  streams      // of tills that resume
 	links    links        // of its terminals that dial in
+	polls    polls        // what tills that come back to look see
 
 	mu       sync.RWMutex
 	actors   map[string]*actor // by foldTID

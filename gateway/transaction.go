@@ -39,6 +39,9 @@ type transaction struct {
 	honoured    bool                   // and CANCELLING
 	refused     bool                   // and UNABLE_TO_CANCEL
 	cancelReply []func(cancelled bool)
+	heard       []Notice      // what was told on the way
+	keptHeard   int           // how much of that is on disk
+	toldAt      time.Time     // when the end was told
 	restarted   bool          // the terminal lost power with it
 	askAgain    time.Duration // backoff
 	ending      txn.Event     // the end that could not be recorded yet
@@ -108,7 +111,21 @@ func (t *transaction) become(next txn.Transaction) {
 		}
 		t.since = now
 	}
+	if t.txn.Told == txn.ToldNothing && next.Told != txn.ToldNothing {
+		t.toldAt = time.Now().UTC()
+	}
 	t.txn = next
+	t.show()
+}
+
+// commit appends to the transaction's stream.
+func (t *transaction) commit(ctx context.Context, head journal.Head, records ...journal.Record) error {
+	err := t.led.commit(ctx, head, records...)
+	if err == nil && t.keptHeard < len(t.heard) {
+		t.keptHeard = len(t.heard)
+		t.show()
+	}
+	return err
 }
 
 // note applies an event that need not be on disk before the next step. It
@@ -123,6 +140,9 @@ func (t *transaction) noteAt(now time.Time, e txn.Event) bool {
 		t.a.g.log.Warn("event refused", "error", err)
 		return false
 	}
+	if n, ok := e.(txn.Notified); ok {
+		t.hears(n)
+	}
 	t.become(next)
 	t.led.note(func() journal.Record { return journal.EncodeTxn(e, now) })
 	if t.flush == nil {
@@ -136,7 +156,7 @@ func (t *transaction) flushNotes() {
 	if _, open := t.a.works[t.txn.ID]; !open || len(t.led.notes) == 0 {
 		return
 	}
-	if err := t.led.commit(t.a.g.ctx, journal.TxnHead(t.txn)); err != nil {
+	if err := t.commit(t.a.g.ctx, journal.TxnHead(t.txn)); err != nil {
 		t.a.g.log.Error("notes could not be recorded yet", "request", t.txn.ID, "error", err)
 		t.flush = t.a.after(recordAgain, t.flushNotes)
 		t.conflicted(err)
@@ -161,6 +181,8 @@ func (t *transaction) conflicted(err error) {
 		return
 	}
 	t.led = ledger{store: t.led.store, stream: t.led.stream, key: t.led.key, count: len(records)}
+	t.hear(records)
+	t.show()
 	if t.txn.State == txn.Finished {
 		t.finish(was.Told == txn.ToldNothing, nil)
 		return
@@ -178,7 +200,7 @@ func (t *transaction) record(e txn.Event) error {
 	if err != nil {
 		return err
 	}
-	if err := t.led.commit(t.a.g.ctx, journal.TxnHead(next), txnRecord(e)); err != nil {
+	if err := t.commit(t.a.g.ctx, journal.TxnHead(next), txnRecord(e)); err != nil {
 		t.conflicted(err)
 		return err
 	}
@@ -669,7 +691,7 @@ func (t *transaction) end(e txn.Event, f *fault) {
 		t.a.g.log.Warn("event refused", "error", err)
 		return
 	}
-	if err := t.led.commit(t.a.g.ctx, journal.TxnHead(next), records...); err != nil {
+	if err := t.commit(t.a.g.ctx, journal.TxnHead(next), records...); err != nil {
 		t.failures++
 		t.a.g.log.Error("an end could not be recorded yet", "request", t.txn.ID, "tries", t.failures, "error", err)
 		t.ending = e

@@ -12,8 +12,12 @@ import (
 	"github.com/tillwire/tillwire/txn"
 )
 
-// version is of every kind's form in forms.go.
+// version is of every kind's form in forms.go, but for those that say otherwise.
 const version = 1
+
+// lockIntendedVersion is of an intention to lock that names a kept table: whoever
+// does not know of those would ask a till instead.
+const lockIntendedVersion = 2
 
 // The kinds. A kind that was written once is read for ever.
 const (
@@ -62,6 +66,9 @@ const (
 	kindQueued          = "table.queued"
 	kindDelivered       = "table.delivered"
 	kindRequeued        = "table.requeued"
+
+	kindDuplicateWanted = "duplicate.wanted"
+	kindDuplicateFound  = "duplicate.found"
 
 	kindOrphan = "orphan.told"
 )
@@ -253,7 +260,11 @@ func EncodeTable(e table.Event, at time.Time) Record {
 	case table.Opened:
 		return encode(kindOpened, at, openedForm{e.ID, e.Site, e.TID, e.Waiter, own(e.At, at)})
 	case table.LockIntended:
-		return encode(kindLockIntended, at, lockIntendedForm{e.Table, own(e.At, at)})
+		r := encode(kindLockIntended, at, lockIntendedForm{e.Table, e.Kept, own(e.At, at)})
+		if e.Kept != "" {
+			r.Version = lockIntendedVersion
+		}
+		return r
 	case table.LockConfirmed:
 		return encode(kindLockConfirmed, at, lockConfirmedForm{e.Amount, e.Currency, own(e.At, at)})
 	case table.LockRefused:
@@ -298,8 +309,8 @@ func DecodeTable(r Record) (table.Event, error) {
 		f, err := decode[openedForm](r)
 		return table.Opened{ID: f.ID, Site: f.Site, TID: f.TID, Waiter: f.Waiter, At: when(f.At, r.At)}, err
 	case kindLockIntended:
-		f, err := decode[lockIntendedForm](r)
-		return table.LockIntended{Table: f.Table, At: when(f.At, r.At)}, err
+		f, err := decodeUpTo[lockIntendedForm](r, lockIntendedVersion)
+		return table.LockIntended{Table: f.Table, Kept: f.Kept, At: when(f.At, r.At)}, err
 	case kindLockConfirmed:
 		f, err := decode[lockConfirmedForm](r)
 		return table.LockConfirmed{Amount: f.Amount, Currency: f.Currency, At: when(f.At, r.At)}, err
@@ -355,6 +366,47 @@ func DecodeTable(r Record) (table.Event, error) {
 // ReplayTable returns the visit that the records tell of.
 func ReplayTable(records []Record) (table.Visit, error) {
 	return replay(records, DecodeTable, table.Apply)
+}
+
+// EncodeDuplicate is EncodeTxn for the events of a duplicate.
+func EncodeDuplicate(e txn.DuplicateEvent, at time.Time) Record {
+	at = utc(at)
+	switch e := e.(type) {
+	case txn.DuplicateWanted:
+		return encode(kindDuplicateWanted, at, duplicateWantedForm{e.ID, e.Site, e.TID, callerForm(e.Caller), maskedAll(e.Deviations), own(e.At, at)})
+	case txn.DuplicateFound:
+		f := duplicateFoundForm{At: own(e.At, at)}
+		if e.Outcome != nil {
+			outcome := formOutcome(*e.Outcome)
+			f.Outcome = &outcome
+		}
+		return encode(kindDuplicateFound, at, f)
+	default:
+		panic(fmt.Sprintf("journal: no kind for %T", e))
+	}
+}
+
+// DecodeDuplicate is DecodeTxn for the events of a duplicate.
+func DecodeDuplicate(r Record) (txn.DuplicateEvent, error) {
+	switch r.Kind {
+	case kindDuplicateWanted:
+		f, err := decode[duplicateWantedForm](r)
+		return txn.DuplicateWanted{ID: f.ID, Site: f.Site, TID: f.TID, Caller: txn.Caller(f.Caller), Deviations: maskedAll(f.Deviations), At: when(f.At, r.At)}, err
+	case kindDuplicateFound:
+		f, err := decode[duplicateFoundForm](r)
+		e := txn.DuplicateFound{At: when(f.At, r.At)}
+		if f.Outcome != nil {
+			outcome := f.Outcome.outcome()
+			e.Outcome = &outcome
+		}
+		return e, err
+	}
+	return nil, unknownKind(r)
+}
+
+// ReplayDuplicate returns the duplicate that the records tell of.
+func ReplayDuplicate(records []Record) (txn.Duplicate, error) {
+	return replay(records, DecodeDuplicate, txn.ApplyDuplicate)
 }
 
 // replay applies what the records tell to a value that has not begun. Its error
@@ -449,9 +501,12 @@ func decodeWhy(r Record) (why string, at time.Time, err error) {
 
 // decode reads a body strictly: a member that this version does not have is
 // somebody else's writing.
-func decode[F any](r Record) (F, error) {
+func decode[F any](r Record) (F, error) { return decodeUpTo[F](r, version) }
+
+// decodeUpTo is decode for a form of which a newer version is known.
+func decodeUpTo[F any](r Record, newest int) (F, error) {
 	var f F
-	if r.Version > version {
+	if r.Version > newest {
 		return f, &NewerError{Kind: r.Kind, Version: r.Version}
 	}
 	if r.Version < 1 {

@@ -192,6 +192,24 @@ func TestOrphanRoundTrips(t *testing.T) {
 	})
 }
 
+func TestDuplicateRoundTrips(t *testing.T) {
+	for kind, draw := range map[string]func(*rapid.T) any{
+		"duplicate.wanted": values[txn.DuplicateWanted](), "duplicate.found": values[txn.DuplicateFound](),
+	} {
+		rapid.Check(t, func(t *rapid.T) {
+			e, at := draw(t).(txn.DuplicateEvent), times().Draw(t, "at")
+			r := journal.EncodeDuplicate(e, at)
+			got, err := journal.DecodeDuplicate(r)
+			if err != nil || r.Kind != kind || r.Version != 1 {
+				t.Fatalf("%s, version %d: %v", r.Kind, r.Version, err)
+			}
+			if d := cmp.Diff(e, got); d != "" {
+				t.Fatalf("(-want +got)\n%s\n%s", d, r.Body)
+			}
+		})
+	}
+}
+
 // TestForms holds what was written to disks once: these bytes are read for
 // ever, and version 1 is written like this for ever.
 func TestForms(t *testing.T) {
@@ -266,6 +284,18 @@ func TestForms(t *testing.T) {
 		`"time":"2026-03-14T12:00:00.000000005Z","transactionId":"t1","number":"0012","cvm":"PIN","aid":"A0000000031010",` +
 		`"label":"VISA DEBIT","pan":"************1234","expiry":"12/29","merchant":[{"f":["BOLD"],"v":"SALE"}],"customer":[{"t":"TICKET_FEED"}]}`
 	for _, c := range []struct {
+		e    txn.DuplicateEvent
+		want string
+	}{
+		{txn.DuplicateWanted{ID: "d1", Site: "shop", TID: "1001", Caller: txn.Caller{Face: "rest"}, At: at}, `{"id":"d1","site":"shop","tid":"1001","caller":{"face":"rest"}}`},
+		{txn.DuplicateFound{At: later}, `{"at":"2026-03-14T12:00:01.000000005Z"}`},
+		{txn.DuplicateFound{Outcome: &txn.Outcome{Type: txn.Sale, Result: txn.Void, Currency: money.GBP, Base: 1250}, At: at}, `{"outcome":{"type":"SALE","result":"VOID","currency":"GBP","base":1250}}`},
+	} {
+		if r := journal.EncodeDuplicate(c.e, at); string(r.Body) != c.want {
+			t.Errorf("%T\n got %s\nwant %s", c.e, r.Body, c.want)
+		}
+	}
+	for _, c := range []struct {
 		e    table.Event
 		want string
 	}{
@@ -317,6 +347,8 @@ func TestCardNumbersAreMasked(t *testing.T) {
 		journal.EncodeReport(report.Dispatched{Deviations: []string{pan}}, time.Time{}),
 		journal.EncodeTxn(txn.Accepted{Deviations: []string{"member " + pan}}, time.Time{}),
 		journal.EncodeOrphan(journal.Orphan{Outcome: &o, Report: &report.Report{Lines: line}}, time.Time{}),
+		journal.EncodeDuplicate(txn.DuplicateFound{Outcome: &o}, time.Time{}),
+		journal.EncodeDuplicate(txn.DuplicateWanted{Deviations: []string{pan}}, time.Time{}),
 		journal.EncodeTable(table.PaymentTaken{Receipt: taken}, time.Time{}),
 		journal.EncodeTable(table.PaymentResolved{Receipt: taken}, time.Time{}),
 		journal.EncodeTable(table.PaymentResolved{Reason: "card " + pan}, time.Time{}),
@@ -440,6 +472,8 @@ func FuzzDecode(f *testing.F) {
 		journal.EncodeReport(report.Brought{ID: "v", Report: made}, time.Time{}),
 		journal.EncodeReport(report.Requeued{By: "x"}, time.Time{}),
 		journal.EncodeOrphan(journal.Orphan{Outcome: &outcome, Report: &made}, time.Time{}),
+		journal.EncodeDuplicate(txn.DuplicateWanted{ID: "d"}, time.Time{}),
+		journal.EncodeDuplicate(txn.DuplicateFound{Outcome: &outcome}, time.Time{}),
 		journal.EncodeTable(table.Opened{ID: "v", Waiter: "3"}, time.Time{}),
 		journal.EncodeTable(table.LockConfirmed{Amount: 1, Currency: money.GBP}, time.Time{}),
 		journal.EncodeTable(table.LockRefused{Why: "x"}, time.Time{}),
@@ -474,6 +508,8 @@ func FuzzDecode(f *testing.F) {
 			func(e any) journal.Record { return journal.EncodeTable(e.(table.Event), r.At) })
 		again(func(r journal.Record) (any, error) { return journal.DecodeOrphan(r) },
 			func(e any) journal.Record { return journal.EncodeOrphan(e.(journal.Orphan), r.At) })
+		again(func(r journal.Record) (any, error) { return journal.DecodeDuplicate(r) },
+			func(e any) journal.Record { return journal.EncodeDuplicate(e.(txn.DuplicateEvent), r.At) })
 	})
 }
 

@@ -236,6 +236,7 @@ type openedForm struct {
 
 type lockIntendedForm struct {
 	Table table.TableID `json:"table"`
+	Kept  table.KeptID  `json:"kept,omitzero"` // since version 2
 	At    *time.Time    `json:"at,omitempty"`
 }
 
@@ -316,6 +317,20 @@ type visitRequeuedForm struct {
 	By     string     `json:"by"`
 	Reason string     `json:"reason,omitzero"`
 	At     *time.Time `json:"at,omitempty"`
+}
+
+type duplicateWantedForm struct {
+	ID         txn.RequestID `json:"id"`
+	Site       txn.SiteID    `json:"site"`
+	TID        txn.TID       `json:"tid"`
+	Caller     callerForm    `json:"caller,omitzero"`
+	Deviations []string      `json:"deviations,omitzero"`
+	At         *time.Time    `json:"at,omitempty"`
+}
+
+type duplicateFoundForm struct {
+	Outcome *outcomeForm `json:"outcome,omitzero"`
+	At      *time.Time   `json:"at,omitempty"`
 }
 
 type orphanForm struct {

@@ -51,6 +51,14 @@ func ReportHead(r report.Run) Head {
 // visitType is the type in the head of every visit.
 const visitType = "VISIT"
 
+// The results of visits and kept tables.
+const (
+	resultRefused  = "REFUSED"
+	resultUnpaid   = "UNPAID"
+	resultPartPaid = "PART_PAID"
+	resultPaid     = "PAID"
+)
+
 // TableHead returns the head of a visit, but for what the journal sets. It is
 // open until the visit is done. Its amount is what the table owed when it was
 // locked; its result, once no payment can change it, is REFUSED, UNPAID,
@@ -63,17 +71,33 @@ func TableHead(v table.Visit) Head {
 	}
 	switch v.State {
 	case table.Refused:
-		h.Result = "REFUSED"
+		h.Result = resultRefused
 	case table.Settled, table.Unlocked:
 		switch {
 		case !v.Took():
-			h.Result = "UNPAID"
+			h.Result = resultUnpaid
 		case v.Balance() > 0:
-			h.Result = "PART_PAID"
+			h.Result = resultPartPaid
 		default:
-			h.Result = "PAID"
+			h.Result = resultPaid
 		}
 	case table.Listing, table.Locking, table.Locked, table.Printing, table.Paying, table.Unresolved:
+	}
+	return h
+}
+
+// duplicateType is the type in the head of every duplicate.
+const duplicateType = "DUPLICATE"
+
+// DuplicateHead returns the head of a duplicate, but for what the journal sets
+// and the request key. Its result is that of the transaction that it names.
+func DuplicateHead(d txn.Duplicate) Head {
+	h := Head{
+		Stream: d.ID, Kind: DuplicateStream, Site: d.Site, TID: d.TID,
+		State: string(d.State), Type: duplicateType, Open: d.State != txn.DuplicateFinished, AcceptedAt: utc(d.At),
+	}
+	if o := d.Outcome; o != nil {
+		h.Result, h.Minor, h.Currency = string(o.Result), int64(o.Total()), string(o.Currency)
 	}
 	return h
 }
@@ -104,6 +128,12 @@ func HeadOf(kind StreamKind, records []Record) (Head, error) {
 	case VisitStream:
 		v, err := ReplayTable(records)
 		return TableHead(v), err
+	case KeptStream:
+		k, err := ReplayKept(records)
+		return KeptHead(k), err
+	case DuplicateStream:
+		d, err := ReplayDuplicate(records)
+		return DuplicateHead(d), err
 	case OrphanStream:
 		if len(records) != 1 {
 			return Head{}, fmt.Errorf("journal: an orphan has %d records", len(records))

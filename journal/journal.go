@@ -1,6 +1,6 @@
 // Package journal is what must survive: the interface of the append-only
-// record of every transaction, report and visit, and of the register of sites
-// and keys. Backends live in rooms inside; one suite, journaltest, runs on each.
+// record of every transaction, report, visit and kept table, and of the register
+// of sites and keys. Backends live in rooms inside; one suite, journaltest, runs on each.
 //
 // A journal never decides anything about a transaction. It keeps records in
 // the order of their stream, refuses a second writer, and has everything on
@@ -28,6 +28,12 @@ const (
 	TransactionStream StreamKind = "transaction"
 	ReportStream      StreamKind = "report"
 	VisitStream       StreamKind = "visit"
+	// KeptStream is a table that a till stored here, from then on until it is
+	// deleted.
+	KeptStream StreamKind = "table"
+	// DuplicateStream is a till's wish to see a terminal's last transaction once
+	// more, where such a wish has an id of its own and its answer is polled.
+	DuplicateStream StreamKind = "duplicate"
 	// OrphanStream holds what a terminal said of a request that nobody here
 	// knows. It is never open; people look at it.
 	OrphanStream StreamKind = "orphan"
@@ -45,7 +51,7 @@ type Record struct {
 }
 
 // A Head is how a stream is found, and its state in short. It is what
-// TxnHead, ReportHead, TableHead or OrphanHead make of the records, plus the
+// TxnHead, ReportHead, TableHead, KeptHead and their like make of the records, plus the
 // request key; Verify says so when it is anything else. Each append replaces
 // it, but for Kind, Site, TID, RequestKey and AcceptedAt, which are those of the
 // first, and Minor and Currency, which are those of the first that has a
@@ -59,10 +65,10 @@ type Head struct {
 	State  string // the state's name
 	Open   bool   // recovery and running must look at it
 	Told   string
-	Type   string // SALE…, the report's type, or VISIT
+	Type   string // SALE…, the report's type, VISIT or TABLE
 	Result string // the true result once known, else empty
 
-	Minor    int64 // what was asked, or was due at a table, in minor units
+	Minor    int64 // what was asked, was due at a table, or was its bill when it was stored, in minor units
 	Currency string
 
 	// Counts says that the stream may be what `duplicate` names: dispatched,
@@ -151,6 +157,17 @@ type Stats struct {
 	CommitTime                          time.Duration // in all
 }
 
+// A PATKeeper says who keeps a site's tables (section 7.1 of the contract for
+// REST): a site uses one or the other.
+type PATKeeper string
+
+// Who keeps the tables.
+const (
+	PATAuto      PATKeeper = ""          // the gateway while it has any of the site, else the till
+	PATWebSocket PATKeeper = "websocket" // the till, which is asked over its socket
+	PATREST      PATKeeper = "rest"      // the gateway, for tills that store them here
+)
+
 // A Site is a shop with its keys and terminals.
 type Site struct {
 	ID       txn.SiteID
@@ -160,6 +177,8 @@ type Site struct {
 	// RejectUnanswered rejects a signature that nobody answered; the contract
 	// accepts it.
 	RejectUnanswered bool
+	// PAT says who keeps the tables of Pay-At-Table.
+	PAT PATKeeper
 	// Simulated are the four letters of the site's simulated terminals; empty
 	// when it has none.
 	Simulated string

@@ -7,13 +7,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/txn"
 )
 
 // A Cut says what may be pruned: what has its end, and had it before a time.
 type Cut struct {
 	Site txn.SiteID // empty is all
-	// Outcomes is for transactions, visits and orphans, Reports for reports: what
+	// Outcomes is for all but reports, Reports for those: what
 	// ended before it may go. A zero time leaves that kind alone.
 	Outcomes, Reports time.Time
 	// Looked says that people have looked at conflicts and orphans, so that those
@@ -155,6 +156,10 @@ func (s *sweep) keeps(ctx context.Context, h Head) (Keeping, error) {
 	switch h.Kind {
 	case OrphanStream:
 		return KeptOrphan, nil
+	case KeptStream:
+		if h.State == string(table.Stray) {
+			return KeptOrphan, nil
+		}
 	case TransactionStream, VisitStream:
 		records, err := s.j.Records(ctx, h.Stream)
 		if err != nil {
@@ -165,7 +170,7 @@ func (s *sweep) keeps(ctx context.Context, h Head) (Keeping, error) {
 			return KeptConflict, err
 		}
 		return "", err
-	case ReportStream:
+	case ReportStream, DuplicateStream:
 	}
 	return "", nil
 }

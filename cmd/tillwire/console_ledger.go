@@ -174,6 +174,8 @@ func (l *consoleLedger) Life(ctx context.Context, site, id string) (console.Life
 		err = lifeOfReport(&out, records)
 	case journal.VisitStream:
 		err = lifeOfVisit(&out, records)
+	case journal.DuplicateStream:
+		err = lifeOfDuplicate(&out, records)
 	case journal.OrphanStream:
 		err = lifeOfOrphan(&out, records)
 	}
@@ -381,6 +383,24 @@ func waiterWords(w table.WaiterID) string {
 		return ""
 	}
 	return ", waiter " + string(w)
+}
+
+func lifeOfDuplicate(out *console.Life, records []journal.Record) error {
+	d, err := journal.ReplayDuplicate(records)
+	if err != nil {
+		return err
+	}
+	var f facts
+	switch o := d.Outcome; {
+	case o != nil:
+		f.add("Names", resultKind(o.Result), "%s, %s, %s", o.Type, o.Result, amountWords(o.Total(), o.Currency))
+		f.add("Number", "", "%s, transaction id %s", orDash(o.Number), orDash(string(o.TransactionID)))
+		out.Copies = papers("", o.Receipts)
+	case d.State == txn.DuplicateFinished:
+		f.add("Names", "", "nothing: there was no transaction before")
+	}
+	out.Facts = f
+	return nil
 }
 
 func lifeOfOrphan(out *console.Life, records []journal.Record) error {

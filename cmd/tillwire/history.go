@@ -455,6 +455,12 @@ func show(out io.Writer, head entry, records []journal.Record) error {
 			return err
 		}
 		return showVisit(out, v)
+	case journal.DuplicateStream:
+		d, err := journal.ReplayDuplicate(records)
+		if err == nil && d.Outcome != nil {
+			printCopies(out, d.Outcome.Receipts)
+		}
+		return err
 	case journal.OrphanStream:
 		o, err := journal.DecodeOrphan(records[0])
 		if err == nil && o.Outcome != nil {
@@ -537,6 +543,9 @@ func tell(kind journal.StreamKind, r journal.Record) (string, error) {
 	case journal.VisitStream:
 		e, err := journal.DecodeTable(r)
 		return tellTable(e), err
+	case journal.DuplicateStream:
+		e, err := journal.DecodeDuplicate(r)
+		return tellDuplicate(e), err
 	case journal.OrphanStream:
 		o, err := journal.DecodeOrphan(r)
 		switch {
@@ -549,6 +558,20 @@ func tell(kind journal.StreamKind, r journal.Record) (string, error) {
 	default:
 		return string(r.Body), nil // as it is stored
 	}
+}
+
+// tellDuplicate says in a few words what an event of a duplicate says.
+func tellDuplicate(e txn.DuplicateEvent) string {
+	switch e := e.(type) {
+	case txn.DuplicateWanted:
+		return "the till wants the last transaction once more" + tolerated(e.Deviations)
+	case txn.DuplicateFound:
+		if e.Outcome == nil {
+			return "there was none"
+		}
+		return fmt.Sprintf("that was a %s, %s", e.Outcome.Type, e.Outcome.Result)
+	}
+	return ""
 }
 
 // tolerated says what of a till's message is not of the contract and was let pass.

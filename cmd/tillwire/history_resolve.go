@@ -187,7 +187,7 @@ func doubtOf(kind journal.StreamKind, records []journal.Record) (*doubtView, err
 		err = follow(records, journal.DecodeReport, report.Apply, func(r journal.Record, e report.Event, run report.Run) {
 			note(r, run.State == report.Unknown, tellReport(e))
 		})
-	case journal.OrphanStream:
+	case journal.DuplicateStream, journal.OrphanStream:
 	}
 	if !in && len(records) > 0 {
 		d.Since, d.Why = records[len(records)-1].At.UTC(), "the gateway ended with it; the terminal is asked at the next start"

@@ -106,6 +106,7 @@ func Run(t *testing.T, open func(t *testing.T) journal.Store, reopen func(t *tes
 	t.Run("open streams", s.openStreams)
 	t.Run("list", s.list)
 	t.Run("report and orphan", s.reportAndOrphan)
+	t.Run("duplicate", s.duplicate)
 	t.Run("visit", s.visit)
 	t.Run("brought report", s.brought)
 	t.Run("waiting", s.waiting)
@@ -459,6 +460,43 @@ func (s suite) reportAndOrphan(t *testing.T) {
 	must(t, err)
 	diff(t, []journal.Stream(nil), streams(heads))
 	sound(t, st, 2, 3)
+}
+
+func (s suite) duplicate(t *testing.T) {
+	st := s.begin(t)
+	outcome := Outcome(noon)
+	wanted := txn.DuplicateWanted{ID: "d1", Site: "shop", TID: "1001", At: noon}
+	found := txn.DuplicateFound{Outcome: &outcome, At: noon.Add(time.Second)}
+	var d txn.Duplicate
+	for i, e := range []txn.DuplicateEvent{wanted, found} {
+		var err error
+		d, err = txn.ApplyDuplicate(d, e)
+		must(t, err)
+		head := journal.DuplicateHead(d)
+		head.RequestKey = "k"
+		must(t, st.Append(t.Context(), journal.Append{
+			Stream: "d1", Expect: i, Head: head, Records: []journal.Record{journal.EncodeDuplicate(e, noon.Add(time.Second))},
+		}))
+		open, err := st.OpenStreams(t.Context())
+		must(t, err)
+		if len(open) != 1-i {
+			t.Errorf("%d are open after %T", len(open), e)
+		}
+	}
+	h, err := st.ByKey(t.Context(), "shop", "k")
+	must(t, err)
+	if h.Stream != "d1" || h.Kind != journal.DuplicateStream || h.Result != string(outcome.Result) {
+		t.Errorf("under the key: %+v", h)
+	}
+	if h, err := st.LastCounting(t.Context(), "shop", "1001"); !errors.Is(err, journal.ErrNotFound) {
+		t.Errorf("a duplicate counts: %+v, %v", h, err)
+	}
+	records, err := st.Records(t.Context(), "d1")
+	must(t, err)
+	got, err := journal.ReplayDuplicate(records)
+	must(t, err)
+	diff(t, d, got)
+	sound(t, st, 1, 2)
 }
 
 // Visit returns a whole visit to table 12 as the gateway writes one: picked,
