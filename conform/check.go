@@ -48,6 +48,8 @@ type Order struct {
 	// cancelled; empty where it is not.
 	CancelAfter string
 	AuthCode    bool   // with the auth code that an earlier step of the line brought
+	Table       string // to be opened, or to be told about
+	Waiter      string // whose table it is
 	Text        string // for a person
 }
 
@@ -64,17 +66,32 @@ type Word struct {
 	Notifications []string `json:"notifications,omitzero"`
 	// Message is the text that it showed to the staff.
 	Message *string `json:"message,omitzero"`
+	// Locked says whether the table is locked against editing.
+	Locked *bool `json:"locked,omitzero"`
+	// Payments are what is booked for the table.
+	Payments []Booked `json:"payments,omitzero"`
+	// Waiters says whether the till keeps the tables of waiters apart.
+	Waiters *bool `json:"waiters,omitzero"`
 	// Yes answers the question of the act, in place of all others.
 	Yes *bool `json:"yes,omitzero"`
 }
 
-// Seen is what a judge is shown of one act.
+// Booked is one payment in the books of a till that keeps tables.
+type Booked struct {
+	ID       string `json:"paymentId"`
+	Paid     int64  `json:"amountPaid"` // towards the bill
+	Gratuity int64  `json:"amountGratuity"`
+}
+
+// Seen is what a judge is shown of one act, or of a scene.
 type Seen struct {
 	Order  Order
 	Frames []Frame // of the act
 	Before []Frame // of the acts before it in the same line
 	Word   *Word   // nil while nobody has said anything
 	Alive  []int   // connections that were open when it began
+
+	words map[string]*Word // of a scene, by its steps
 }
 
 // An Act is one thing to do at the till, and how it is judged.
@@ -96,6 +113,9 @@ type Check struct {
 	Acts  []Act
 	// Stands, where there are no acts, judges all frames of a run.
 	Stands func([]Frame) Verdict
+	// Judge, where there are neither, judges a scene.
+	Scene *Scene
+	Judge func(*Seen) Verdict
 }
 
 // Needs says what decides a line.
@@ -111,6 +131,7 @@ const (
 // A Stage is where a till is tried: a gateway with its terminals. It is
 // implemented by who starts one.
 type Stage interface {
+	Service
 	// Play says how the next transaction at a terminal goes.
 	Play(tid string, p Part) error
 	// Release ends what a Part holds.
@@ -188,6 +209,11 @@ func (c Check) Steps() []string {
 	var out []string
 	for _, a := range c.Acts {
 		out = append(out, stepName(c.ID, a.Name))
+	}
+	if c.Scene != nil {
+		for _, a := range c.Scene.Steps {
+			out = append(out, stepName(c.Scene.Name, a.Name))
+		}
 	}
 	return out
 }

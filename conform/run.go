@@ -42,8 +42,9 @@ type Step struct {
 	Act      string
 	Order    Order
 	Question string
-	Number   int // of the step, from 1
-	Of       int // how many there are
+	Apart    bool // the question stands by itself: nothing was ordered in this step
+	Number   int  // of the step, from 1
+	Of       int  // how many there are
 	// Missing says what is waited for at the moment; empty when nothing is.
 	Missing func() string
 }
@@ -73,6 +74,9 @@ type Config struct {
 	// Limit is how long one step may take, and Settle how long nothing may come
 	// before a step is over in which more could have come.
 	Limit, Settle time.Duration
+	// Patience is how long a till that keeps tables may take to acknowledge what it
+	// was told; 10 s by default.
+	Patience time.Duration
 	// Kept is called with the report after each line; an error ends the run.
 	Kept func(Report) error
 }
@@ -88,6 +92,7 @@ type Run struct {
 
 // NewRun makes a run.
 func NewRun(cfg Config) *Run {
+	cfg.Patience = cmp.Or(cfg.Patience, 10*time.Second)
 	return &Run{cfg: cfg, frames: slices.Clone(cfg.Earlier.Frames), stir: make(chan struct{})}
 }
 
@@ -120,8 +125,13 @@ func (r *Run) Run(ctx context.Context) (Report, error) {
 		before[l.ID] = l
 	}
 	steps := 0
+	counted := map[*Scene]bool{}
 	for _, c := range r.cfg.Checks {
 		steps += len(c.Acts)
+		if c.Scene != nil && !counted[c.Scene] {
+			counted[c.Scene] = true
+			steps += len(c.Scene.Steps)
+		}
 	}
 	keep := func() error {
 		report.Frames, _ = r.since(0)
@@ -132,8 +142,22 @@ func (r *Run) Run(ctx context.Context) (Report, error) {
 		return r.cfg.Kept(report)
 	}
 	number := 0
+	played := map[*Scene]bool{}
 	for _, c := range r.cfg.Checks {
-		if c.Stands != nil {
+		if c.Stands != nil || played[c.Scene] {
+			continue
+		}
+		if c.Scene != nil {
+			played[c.Scene] = true
+			lines, err := r.scenes(ctx, c.Scene, before, number, steps)
+			if err != nil {
+				return report, err
+			}
+			number += len(c.Scene.Steps)
+			report.Lines = append(report.Lines, lines...)
+			if err := keep(); err != nil {
+				return report, err
+			}
 			continue
 		}
 		line := newLine(c)
@@ -164,7 +188,7 @@ func (r *Run) Run(ctx context.Context) (Report, error) {
 		report.Lines = append(report.Lines, line)
 		r.cfg.Hands.Decided(line)
 	}
-	report.sort()
+	report.sort(r.cfg.Checks)
 	return report, keep()
 }
 
@@ -344,10 +368,10 @@ func alive(frames []Frame) []int {
 
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-// sort brings the lines into the order of the checklist.
-func (r *Report) sort() {
+// sort brings the lines into the order of the checks.
+func (r *Report) sort(checks []Check) {
 	place := map[string]int{}
-	for i, c := range Checks(Options{}) {
+	for i, c := range checks {
 		place[c.ID] = i
 	}
 	slices.SortStableFunc(r.Lines, func(a, b Line) int { return cmp.Compare(place[a.ID], place[b.ID]) })

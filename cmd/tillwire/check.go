@@ -30,17 +30,20 @@ import (
 
 type checkCmd struct {
 	Pac    checkPacCmd    `cmd:"" help:"Try a till at the counter against the integration checklist."`
+	Pat    checkPatCmd    `cmd:"" help:"Try a till that keeps tables against it."`
 	Verify checkVerifyCmd `cmd:"" help:"Say who signed a report, and whether it was changed since."`
 }
 
 // Help is shown with the command's own help.
 func (checkCmd) Help() string {
 	return `    tillwire check pac
+    tillwire check pat
     tillwire check pac --list
     tillwire check verify report.json`
 }
 
-type checkPacCmd struct {
+// checkFlags are those of every face.
+type checkFlags struct {
 	List        bool          `help:"List the lines of the checklist, with their clauses and what decides them, and end."`
 	JSON        bool          `name:"json" help:"Print the list, or the report with its signature, as JSON on stdout."`
 	Only        []string      `placeholder:"LINE,…" help:"Go through these lines only."`
@@ -56,6 +59,8 @@ type checkPacCmd struct {
 	Listen      string        `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Loopback address for the till; port 0 takes a free one."`
 	dataFlags
 }
+
+type checkPacCmd struct{ checkFlags }
 
 // Help is shown with the command's own help.
 func (checkPacCmd) Help() string {
@@ -73,18 +78,23 @@ usage. A line of the optional ones may be left out, but not fail.`
 }
 
 // Run tries a till.
-func (c checkPacCmd) Run(s streams) (err error) {
+func (c checkPacCmd) Run(s streams) error {
+	return c.run(s, spec.PAC, conform.Checks(conform.Options{}))
+}
+
+// run tries a till that speaks one face, by those checks.
+func (c checkFlags) run(s streams, side spec.Side, all []conform.Check) (err error) {
 	if c.List {
 		return c.list(s)
 	}
-	checks, err := c.chosen()
+	checks, err := c.chosen(side, all)
 	if err != nil {
 		return err
 	}
 	if c.Limit <= 0 || c.Settle < 0 || c.Settle >= c.Limit {
 		return usage("--limit must be more than --settle, and neither less than nothing")
 	}
-	answers, err := readAnswers(c.Answers)
+	answers, err := readAnswers(c.Answers, all)
 	if err != nil {
 		return err
 	}
@@ -112,9 +122,10 @@ func (c checkPacCmd) Run(s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, bench.close()) }()
+	address := strings.Replace(bench.url, "/pac?", "/"+string(side)+"?", 1)
 
 	run := conform.NewRun(conform.Config{
-		Checks: checks, Stage: bench, Hands: c.hands(s, bench.url), Answers: answers, Earlier: earlier.Report, Product: "tillwire " + thisBuild().Version, Side: "pac",
+		Checks: checks, Stage: bench, Hands: c.hands(s, address), Answers: answers, Earlier: earlier.Report, Product: "tillwire " + thisBuild().Version, Side: string(side),
 		Limit: c.Limit, Settle: c.Settle,
 		Kept: func(r conform.Report) error { return writeCheckState(c.State, checkState{bench.key, r}) },
 	})
@@ -144,7 +155,7 @@ func (c checkPacCmd) Run(s streams) (err error) {
 
 // speed is the pace of the card machines: nobody can watch them at their
 // fastest.
-func (c checkPacCmd) speed() simSpeed {
+func (c checkFlags) speed() simSpeed {
 	switch {
 	case c.SimSpeed != nil:
 		return *c.SimSpeed
@@ -155,8 +166,7 @@ func (c checkPacCmd) speed() simSpeed {
 }
 
 // chosen are the checks of this run.
-func (c checkPacCmd) chosen() ([]conform.Check, error) {
-	all := conform.Checks(conform.Options{})
+func (c checkFlags) chosen(side spec.Side, all []conform.Check) ([]conform.Check, error) {
 	if len(c.Only) == 0 {
 		return all, nil
 	}
@@ -168,7 +178,7 @@ func (c checkPacCmd) chosen() ([]conform.Check, error) {
 	}
 	for _, id := range c.Only {
 		if !slices.ContainsFunc(all, func(k conform.Check) bool { return k.ID == id }) {
-			return nil, usageError{hint(fmt.Errorf("--only: no check decides a line %q", id), "tillwire check pac --list has them")}
+			return nil, usageError{hint(fmt.Errorf("--only: no check decides a line %q", id), "tillwire check %s --list has them", side)}
 		}
 	}
 	return out, nil
@@ -186,9 +196,9 @@ type checkLine struct {
 }
 
 // list prints the checklist.
-func (c checkPacCmd) list(s streams) error {
+func (c checkFlags) list(s streams) error {
 	needs := map[string]conform.Needs{}
-	for _, k := range conform.Checks(conform.Options{}) {
+	for _, k := range slices.Concat(conform.TableChecks(conform.TableOptions{}), conform.Checks(conform.Options{})) {
 		needs[k.ID] = k.Needs
 	}
 	lines := []checkLine{}
@@ -214,7 +224,7 @@ func (c checkPacCmd) list(s streams) error {
 }
 
 // write gives the report out in every form that was asked for.
-func (c checkPacCmd) write(s streams, r conform.Report, key ed25519.PrivateKey) error {
+func (c checkFlags) write(s streams, r conform.Report, key ed25519.PrivateKey) error {
 	for _, form := range []struct {
 		path  string
 		write func(io.Writer) error
@@ -244,7 +254,7 @@ func (c checkPacCmd) write(s streams, r conform.Report, key ed25519.PrivateKey) 
 const signerName = "check-signer.pem"
 
 // signer is the data folder's key, made when there is none.
-func (c checkPacCmd) signer() (ed25519.PrivateKey, error) {
+func (c checkFlags) signer() (ed25519.PrivateKey, error) {
 	dir, err := c.dir()
 	if err != nil {
 		return nil, err
@@ -294,7 +304,7 @@ func (c checkPacCmd) signer() (ed25519.PrivateKey, error) {
 }
 
 // readAnswers reads words by the names of steps.
-func readAnswers(path string) (map[string]conform.Word, error) {
+func readAnswers(path string, checks []conform.Check) (map[string]conform.Word, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -307,7 +317,7 @@ func readAnswers(path string) (map[string]conform.Word, error) {
 		return nil, usageError{hint(fmt.Errorf("--answers: %w", err), `it is like {"pac.notTaken/declined": {"cleared": false}}`)}
 	}
 	known := map[string]bool{}
-	for _, c := range conform.Checks(conform.Options{}) {
+	for _, c := range checks {
 		for _, name := range c.Steps() {
 			known[name] = true
 		}

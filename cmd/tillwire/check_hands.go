@@ -19,7 +19,7 @@ import (
 )
 
 // hands are who works the till in this run.
-func (c checkPacCmd) hands(s streams, address string) conform.Hands {
+func (c checkFlags) hands(s streams, address string) conform.Hands {
 	if c.TillCommand != "" {
 		return &tillCommand{s: s, command: c.TillCommand, url: address}
 	}
@@ -36,8 +36,14 @@ type tillCommand struct {
 // Tells reports that the order is carried out when the program has ended.
 func (t *tillCommand) Tells() bool { return true }
 
-// Ask asks nobody: what there is to say, the program has said.
-func (t *tillCommand) Ask(context.Context, conform.Step) (*conform.Word, error) { return nil, nil }
+// Ask runs the program where a question stands by itself. Else it has said what
+// there is to say.
+func (t *tillCommand) Ask(ctx context.Context, step conform.Step) (*conform.Word, error) {
+	if !step.Apart {
+		return nil, nil
+	}
+	return t.Do(ctx, step)
+}
 
 // Again lets everything be: a program would do the same once more.
 func (t *tillCommand) Again(context.Context, conform.Line, []conform.Frame) (bool, error) {
@@ -82,6 +88,7 @@ func orderEnv(step conform.Step, address string) []string {
 	env := map[string]string{
 		"STEP": step.Name(), "LINE": step.Line.ID, "ACT": step.Act, "URL": address, "TEXT": o.Text, "METHOD": o.Method,
 		"TID": o.TID, "CURRENCY": o.Currency, "AMOUNT": strconv.FormatInt(o.Amount, 10), "CASHBACK": strconv.FormatInt(o.Cashback, 10),
+		"TABLE": o.Table, "WAITER": o.Waiter,
 		"PRESENT": yesNo(o.Present), "CANCEL_AFTER": o.CancelAfter, "SIGNATURE": o.Signature, "WAIT": strconv.FormatFloat(o.Wait.Seconds(), 'f', -1, 64),
 	}
 	var out []string
@@ -183,6 +190,9 @@ func (t *tillPerson) wish(line string, step conform.Step) error {
 func (t *tillPerson) Ask(ctx context.Context, step conform.Step) (*conform.Word, error) {
 	if step.Question == "" {
 		return nil, nil
+	}
+	if step.Apart {
+		fmt.Fprintf(t.s.err, "\n[%d of %d] %s (%s)\n", step.Number, step.Of, step.Line.Text, step.Name())
 	}
 	for {
 		fmt.Fprintf(t.s.err, "  %s y or n: ", step.Question)

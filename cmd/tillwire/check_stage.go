@@ -26,6 +26,7 @@ type checkStage struct {
 	held   map[string][]chan struct{} // by TID: closed to let a transaction go on
 	cut    map[string]bool            // machines off their cable
 	others []func()                   // end other tills' transactions
+	visits map[string]*checkVisit     // by TID: the last of each machine
 	limits map[string]time.Duration   // other than the contract's
 }
 
@@ -249,10 +250,13 @@ func (s *checkStage) leave() {
 	}
 	if s.relay != nil {
 		s.relay.Linger("")
+		s.relay.Lose("")
+		s.relay.Away(false)
 	}
 	if s.house == nil {
 		return
 	}
+	s.endVisits()
 	for tid := range cut {
 		if m, err := s.machine(tid); err == nil {
 			m.RestoreLink()
