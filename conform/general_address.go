@@ -10,9 +10,9 @@ func generalAddress() Check {
 			case f.Kind == Opened:
 				return pass(i)
 			case f.Kind == Refused && f.WrongKey:
-				v = fail("the till has come with another key than that of this check: put the key of the settings into token, for each till, never a fixed one", i)
+				v = fail("the till has come with a key that opens nothing here, or with none: put the key of the settings into token, for each till, never a fixed one", i)
 			case f.Kind == Refused && v.State == Open:
-				v = wait("the till was refused, for another reason than its key", i)
+				v = wait("the till was refused, for another reason than its key: the answer says which", i)
 			}
 		}
 		return v

@@ -38,7 +38,9 @@ func (d *Door) knock(w http.ResponseWriter, r *http.Request, face string) {
 	}
 	granted, err := d.admit(gateway.Knock{Face: face, Query: query, HasAuthorization: r.Header.Get("Authorization") != ""})
 	if err != nil {
-		d.refuse(w, r, d.refusalOf(err))
+		why := d.refusalOf(err)
+		d.tapRefused(face, d.remote(r), query, why.Status)
+		d.refuse(w, r, why)
 		return
 	}
 	if granted.delay > 0 {

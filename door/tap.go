@@ -18,6 +18,14 @@ type Tap interface {
 	Opened(Tapped) TapLine
 }
 
+// A RefusalTap is a Tap that hears of tills that were not let in as well. What
+// is told of them is what they said of themselves, shortened; nobody has checked
+// it, and the site is known only where the key was.
+type RefusalTap interface {
+	// Refused tells of it, with the status of the answer.
+	Refused(t Tapped, status int)
+}
+
 // A TapLine is told what goes over one connection, in the order of the wire.
 type TapLine interface {
 	// Message tells one text message: from the gateway, or from its peer. The
@@ -63,6 +71,25 @@ func (c *conn) tapOpened(face string, a admission, query url.Values) {
 	}
 	c.tapped = c.door.cfg.Tap.Opened(t)
 }
+
+// tapRefused tells of a till that was not let in.
+func (d *Door) tapRefused(face, remote string, query url.Values, status int) {
+	tap, ok := d.cfg.Tap.(RefusalTap)
+	if !ok {
+		return
+	}
+	said := func(name string) string {
+		text := query.Get(name)
+		return strings.Clone(strings.ToValidUTF8(text[:min(len(text), maxSaid)], ""))
+	}
+	tap.Refused(Tapped{
+		Conn: d.numbers.Add(1), Face: face, Version: said("api-version"), Remote: remote,
+		SoftwareHouse: said("software-house-id"), Installer: said("installer-id"),
+	}, status)
+}
+
+// maxSaid bounds what is told of one that was not let in, in bytes of each text.
+const maxSaid = 64
 
 func (c *conn) tapClosed() {
 	if c.tapped == nil {

@@ -2,6 +2,7 @@ package door
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -119,5 +120,39 @@ func TestTapOfOlderTills(t *testing.T) {
 	c.tapOpened("pac", admission{version: "v0", extensions: []string{"keys"}}, query)
 	if got := heard.opened[0]; got.SoftwareHouse != "" || got.Installer != "" || !slices.Equal(got.Extensions, []string{"keys"}) {
 		t.Errorf("told %+v", got)
+	}
+}
+
+// refusals is a listener that hears of those who are not let in as well.
+type refusals struct {
+	listener
+	told []string
+}
+
+func (r *refusals) Refused(t Tapped, status int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told = append(r.told, fmt.Sprintf("%d %s %s %q %q %q", status, t.Face, t.Version, t.SoftwareHouse, t.Installer, t.Site+t.Key))
+}
+
+// TestTapRefused: who is not let in is told of as well, without the key, and with
+// no more of a name than one may have.
+func TestTapRefused(t *testing.T) {
+	heard := &refusals{listener: listener{closed: make(chan string, 10)}}
+	s := open(t, Config{Tap: heard})
+	up := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
+	s.fake.refuse.Store(&gateway.Refusal{Status: http.StatusUnauthorized})
+	s.get(http.MethodGet, "/pac?token="+planted+"&api-version=v1&software-house-id=H&installer-id=I", up)
+	s.fake.refuse.Store(&gateway.Refusal{Status: http.StatusUnprocessableEntity})
+	s.get(http.MethodGet, "/PAT?token="+planted+"&software-house-id="+url.QueryEscape(strings.Repeat("é", 40)), up)
+	s.get(http.MethodGet, "/pac?token="+planted, nil) // no till: somebody with a browser
+	want := []string{`401 pac v1 "H" "I" ""`, `422 pat  "` + strings.Repeat("é", 32) + `" "" ""`}
+	heard.mu.Lock()
+	defer heard.mu.Unlock()
+	if diff := cmp.Diff(want, heard.told); diff != "" {
+		t.Errorf("what was told (-want +got):\n%s", diff)
+	}
+	if len(heard.opened) > 0 {
+		t.Errorf("%d connections were opened", len(heard.opened))
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/tillwire/tillwire/conform"
@@ -77,6 +78,11 @@ func (k *scoreKeeper) take(b traffic.Batch) {
 			f = conform.Frame{
 				At: m.At, Conn: int(l.Number), Kind: conform.Opened, Path: "/" + l.Face, Version: l.Version,
 				SoftwareHouse: l.SoftwareHouse, Installer: l.Installer,
+			}
+		case traffic.Refused:
+			f = conform.Frame{
+				At: m.At, Conn: int(l.Number), Kind: conform.Refused, Path: "/" + l.Face, Version: l.Version, Status: m.Status,
+				SoftwareHouse: l.SoftwareHouse, Installer: l.Installer, WrongKey: m.Status == http.StatusUnauthorized,
 			}
 		case traffic.Closed:
 			f = conform.Frame{At: m.At, Conn: int(l.Number), Kind: conform.Closed, ByTill: m.Ending.ByPeer}

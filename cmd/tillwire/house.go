@@ -122,12 +122,14 @@ func openHouse(ctx context.Context, cfg houseConfig) (_ *house, err error) {
 		dc.Dev = h.hands
 	}
 	h.traffic = traffic.New(traffic.Options{Always: cfg.Controls})
-	dc.Tap = tap{h.traffic}
+	heard := tap{hub: h.traffic}
 	var score console.Scorer
 	if cfg.Controls {
+		heard.site = devSite
 		h.score = keepScore(h.traffic)
 		score = h.score
 	}
+	dc.Tap = heard
 	if h.console, err = console.New(console.Config{
 		Traffic: h.traffic, Score: score, Ledger: &consoleLedger{store: h.store, office: h.office},
 		House: &consoleHouse{gw: h.gw, sims: h.sims}, Dev: cfg.Controls, Secure: cfg.TLS != nil || cfg.BehindProxy, Log: cfg.Log,

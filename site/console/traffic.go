@@ -287,6 +287,18 @@ var told = []string{
 	"confirmed", "recorded", "tableId", "amountTotal", "amountPaid", "amount", "amountBase", "amountCashback", "requestKey", "authCode",
 }
 
+// refusals says why tills are refused, by the status of the answer (the contract,
+// section 1). Its own text is not kept: it may repeat what stood in the address.
+var refusals = map[int]string{
+	http.StatusUnauthorized:        "no key, or one that opens nothing here",
+	http.StatusForbidden:           "the key is not for this path",
+	http.StatusNotFound:            "there is no such path",
+	http.StatusBadRequest:          "the address has something that is not known",
+	http.StatusUnprocessableEntity: "software-house-id or installer-id is missing",
+	http.StatusTooManyRequests:     "there are too many connections",
+	http.StatusServiceUnavailable:  "the gateway is stopping",
+}
+
 // gistOf says in a few words what a message says.
 func gistOf(m *traffic.Message) string {
 	switch m.Kind {
@@ -298,6 +310,8 @@ func gistOf(m *traffic.Message) string {
 			by = "by the gateway"
 		}
 		return strings.TrimSuffix(fmt.Sprintf("%d %s: %s", m.Ending.Code, by, m.Ending.Reason), ": ")
+	case traffic.Refused:
+		return strings.TrimSuffix(fmt.Sprintf("%d: %s", m.Status, refusals[m.Status]), ": ")
 	case traffic.Unreadable:
 		return short(m.Text)
 	case traffic.Request, traffic.Reply, traffic.Error, traffic.Notification:
@@ -458,7 +472,7 @@ func (c *Console) showMessage(_ context.Context, v viewer, ask jsontext.Value) (
 	for _, d := range verdict.Deviations {
 		out.Deviations = append(out.Deviations, deviationView{d.Pointer, d.Text, d.Tolerated})
 	}
-	if m.Kind != traffic.Opened && m.Kind != traffic.Closed {
+	if m.Kind.IsMessage() {
 		for _, r := range traffic.Layout(m.Text, verdict) {
 			out.Lines = append(out.Lines, layoutLine{r.Depth, r.Text, r.Marks})
 		}
@@ -543,8 +557,7 @@ func (c *Console) conversations(q trafficAsk) []*traffic.Message {
 		met[m.Line] = met[m.Line] || about(m)
 	}
 	return slices.DeleteFunc(all, func(m *traffic.Message) bool {
-		frame := m.Kind == traffic.Opened || m.Kind == traffic.Closed
-		return !met[m.Line] || !frame && !about(m)
+		return !met[m.Line] || m.Kind.IsMessage() && !about(m)
 	})
 }
 

@@ -137,6 +137,7 @@ type event struct {
 	size        int     // of the whole text
 	opened      bool    // the connection is open now
 	ending      *Ending // the connection has ended
+	status      int     // it was refused with that
 }
 
 // takeInEvery is how often the queue is emptied. It is not when something comes:
@@ -201,6 +202,17 @@ func (h *Hub) Opened(c Connection) *Line {
 		l.missed.Store(true)
 	}
 	return l
+}
+
+// Refused tells of a connection that did not come about, with the status of the
+// HTTP answer.
+func (h *Hub) Refused(c Connection, status int) {
+	c.Opened = time.Now()
+	l := &Line{Connection: c, hub: h}
+	l.end.Store(&Ending{At: c.Opened})
+	if h.listening.Load() {
+		h.offer(event{line: l, at: c.Opened, status: status})
+	}
 }
 
 // Message tells of one text message. The bytes stay the caller's.

@@ -61,7 +61,7 @@ func (m *Message) Judged() *Verdict { return m.found.Load() }
 
 func (j *Judge) judge(m *Message) *Verdict {
 	switch {
-	case m.Kind == Opened || m.Kind == Closed:
+	case !m.Kind.IsMessage():
 		return &Verdict{Unjudged: "not a message"}
 	case m.Cut:
 		return &Verdict{Unjudged: "too long to be kept whole"}

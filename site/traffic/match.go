@@ -59,9 +59,9 @@ func (x *matcher) match(m *Message) uint64 {
 		}
 	case Reply, Error:
 		x.answer(m)
-	case Unreadable, Opened, Closed: // have no counterpart
+	case Unreadable, Opened, Closed, Refused: // have no counterpart
 	}
-	if !m.FromGateway && m.Kind != Opened && m.Kind != Closed {
+	if !m.FromGateway && m.Kind.IsMessage() {
 		x.last = m.Seq
 	}
 	return m.Answers

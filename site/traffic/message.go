@@ -14,7 +14,7 @@ import (
 // A Kind is what a message is.
 type Kind string
 
-// The kinds. Opened and Closed are no messages, but stand in their order.
+// The kinds. Opened, Closed and Refused are no messages, but stand in their order.
 const (
 	Request      Kind = "request"
 	Reply        Kind = "reply"
@@ -23,7 +23,11 @@ const (
 	Unreadable   Kind = "unreadable" // none of the above
 	Opened       Kind = "opened"
 	Closed       Kind = "closed"
+	Refused      Kind = "refused" // a till wanted a connection and did not get it
 )
+
+// IsMessage reports whether it was said, and is not about a connection.
+func (k Kind) IsMessage() bool { return k != Opened && k != Closed && k != Refused }
 
 // NoID is the ID of a message that has none that could be used.
 const NoID = -1
@@ -44,6 +48,7 @@ type Message struct {
 	Cut         bool     // Text is the beginning only
 	Masked      []string // pointers of the values in which a card number was masked; "" for the text as such
 	Ending      *Ending
+	Status      int // of a refusal: the HTTP status
 
 	ID     int    // NoID for none
 	Method string // of a reply, that of its request; empty where that is not known
@@ -69,8 +74,10 @@ const overhead = 512
 func (m *Message) cost() int { return len(m.Text) + overhead }
 
 func newMessage(e event) *Message {
-	m := &Message{At: e.at, Line: e.line, FromGateway: e.fromGateway, ID: NoID, Ending: e.ending, Size: e.size}
+	m := &Message{At: e.at, Line: e.line, FromGateway: e.fromGateway, ID: NoID, Ending: e.ending, Status: e.status, Size: e.size}
 	switch {
+	case e.status != 0:
+		m.Kind = Refused
 	case e.opened:
 		m.Kind = Opened
 	case e.ending != nil:

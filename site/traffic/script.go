@@ -42,11 +42,11 @@ type Script struct {
 const shortestWait = 100 * time.Millisecond
 
 // WriteScript writes messages of tills, in their order, in the form of the
-// gateway's scenarios (docs/replay.md). Those of terminals are left out: a script
-// has the tills' side.
+// gateway's scenarios (docs/replay.md). Those of terminals are left out, as a script
+// has the tills' side, and so is who was refused.
 func WriteScript(messages []*Message) Script {
 	w := scriptWriter{names: map[*Line]string{}}
-	messages = slices.DeleteFunc(slices.Clone(messages), func(m *Message) bool { return m.Line.Face == FaceTerminal })
+	messages = slices.DeleteFunc(slices.Clone(messages), func(m *Message) bool { return m.Line.Face == FaceTerminal || m.Kind == Refused })
 	for i, m := range messages {
 		w.write(m, messages[i:])
 	}

@@ -162,7 +162,8 @@ const local = (at) => {
 };
 const took = (ms) => ms < 1 ? "<1 ms" : ms < 1000 ? Math.round(ms) + " ms" : (ms / 1000).toFixed(ms < 10000 ? 2 : 1) + " s";
 const peers = { till: "till", terminal: "terminal", gateway: "gateway" };
-const title = (r) => r.kind === "opened" ? "connected" : r.kind === "closed" ? "closed" : r.kind === "unreadable" ? "not readable" : r.method || (r.kind === "error" ? "error" : "reply");
+const apart = (r) => ["opened", "closed", "refused"].includes(r.kind); // no message
+const title = (r) => r.kind === "opened" ? "connected" : r.kind === "closed" || r.kind === "refused" ? r.kind : r.kind === "unreadable" ? "not readable" : r.method || (r.kind === "error" ? "error" : "reply");
 
 function Way({ r }) {
   const to = r.from === "gateway";
@@ -171,7 +172,8 @@ function Way({ r }) {
 }
 
 function Mark({ r }) {
-  if (r.kind === "opened" || r.kind === "closed") return null;
+  if (r.kind === "refused") return html`<${Badge} kind="bad">refused<//>`;
+  if (apart(r)) return null;
   if (r.wrong < 0) return html`<span class="quiet" title="Nobody has looked at it yet">·<span class="vh">not judged yet</span></span>`;
   if (r.wrong === 0) return r.kind === "error" ? html`<${Badge} kind="bad">error<//>` : null;
   return html`<${Badge} kind=${r.tolerated ? "warn" : "bad"}>${r.wrong} ${r.wrong === 1 ? "deviation" : "deviations"}<//>`;
@@ -266,7 +268,7 @@ function Detail() {
   const { row: r, peer: p } = d;
   return html`<section class="panel stack traffic-detail" id="detail" aria-labelledby="detail-title">
     <div class="toolbar"><h2 id="detail-title" class="grow">${d.title || title(r)}</h2><${Button} kind="quiet small" id="detail-close" onClick=${() => open(0)}>Close<//></div>
-    <p class="quiet">${r.kind === "opened" || r.kind === "closed" ? "" : r.from === "gateway" ? `gateway → ${r.face === "terminal" ? "terminal" : "till"}` : `${r.from} → gateway`} · ${moment(r.at)} · ${r.size} bytes</p>
+    <p class="quiet">${r.kind === "refused" ? r.gist : apart(r) ? "" : r.from === "gateway" ? `gateway → ${r.face === "terminal" ? "terminal" : "till"}` : `${r.from} → gateway`} · ${moment(r.at)} · ${r.size} bytes</p>
     ${d.deviations.length > 0 && html`<div class=${"note " + (d.deviations.every((x) => x.tolerated) ? "warn" : "bad")} id="deviations"><ul>${d.deviations.map((x) => html`<li>${x.text}${x.tolerated && html` <span class="quiet">(let pass unless the site is strict)</span>`}</li>`)}</ul></div>`}
     ${d.deviations.length === 0 && d.schema && !d.unjudged && html`<p><${Dot} kind="good">As the contract has it<//></p>`}
     ${d.unjudged && d.unjudged !== "not a message" && html`<p><${Dot} kind="unsure">Not judged: ${d.unjudged}<//></p>`}
