@@ -103,8 +103,9 @@ func tableEvents() map[string]func(*rapid.T) any {
 	}
 }
 
-// declared returns the names of the types in a package that are events.
-func declared(t *testing.T, dir string) []string {
+// declared returns the names of the types in a package that are events of one
+// machine, by the method that they are sealed with.
+func declared(t *testing.T, dir, method string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", dir, "*.go"))
 	if err != nil {
@@ -117,7 +118,7 @@ func declared(t *testing.T, dir string) []string {
 			t.Fatal(err)
 		}
 		for _, d := range f.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok && fn.Name.Name == "event" && fn.Recv != nil {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Name.Name == method && fn.Recv != nil {
 				names = append(names, fn.Recv.List[0].Type.(*ast.Ident).Name)
 			}
 		}
@@ -128,28 +129,35 @@ func declared(t *testing.T, dir string) []string {
 
 func TestEveryEventRoundTrips(t *testing.T) {
 	for _, c := range []struct {
-		pack   string
+		pack   string // of the kinds
+		dir    string
+		method string
 		events map[string]func(*rapid.T) any
 		encode func(any, time.Time) journal.Record
 		decode func(journal.Record) (any, error)
 	}{
 		{
-			"txn", txnEvents(),
+			"txn", "txn", "event", txnEvents(),
 			func(e any, at time.Time) journal.Record { return journal.EncodeTxn(e.(txn.Event), at) },
 			func(r journal.Record) (any, error) { return journal.DecodeTxn(r) },
 		},
 		{
-			"report", reportEvents(),
+			"report", "report", "event", reportEvents(),
 			func(e any, at time.Time) journal.Record { return journal.EncodeReport(e.(report.Event), at) },
 			func(r journal.Record) (any, error) { return journal.DecodeReport(r) },
 		},
 		{
-			"table", tableEvents(),
+			"table", "table", "event", tableEvents(),
 			func(e any, at time.Time) journal.Record { return journal.EncodeTable(e.(table.Event), at) },
 			func(r journal.Record) (any, error) { return journal.DecodeTable(r) },
 		},
+		{
+			"kept", "table", "keptEvent", keptEvents(),
+			func(e any, at time.Time) journal.Record { return journal.EncodeKept(e.(table.KeptEvent), at) },
+			func(r journal.Record) (any, error) { return journal.DecodeKept(r) },
+		},
 	} {
-		if got, want := slices.Sorted(maps.Keys(c.events)), declared(t, c.pack); !slices.Equal(got, want) {
+		if got, want := slices.Sorted(maps.Keys(c.events)), declared(t, c.dir, c.method); !slices.Equal(got, want) {
 			t.Errorf("%s: events under test %v, declared %v", c.pack, got, want)
 		}
 		kinds := map[string]string{}
@@ -158,8 +166,12 @@ func TestEveryEventRoundTrips(t *testing.T) {
 				rapid.Check(t, func(t *rapid.T) {
 					e, at := draw(t), times().Draw(t, "record's time")
 					r := c.encode(e, at)
-					if want := c.pack + "." + strings.ToLower(name[:1]) + name[1:]; r.Kind != want || r.Version != 1 || !r.At.Equal(at) {
-						t.Fatalf("record of kind %q version %d at %v, want %q", r.Kind, r.Version, r.At, want)
+					version := 1
+					if i, ok := e.(table.LockIntended); ok && i.Kept != "" {
+						version = 2
+					}
+					if want := c.pack + "." + strings.ToLower(name[:1]) + name[1:]; r.Kind != want || r.Version != version || !r.At.Equal(at) {
+						t.Fatalf("record of kind %q version %d at %v, want %q version %d", r.Kind, r.Version, r.At, want, version)
 					}
 					kinds[r.Kind] = name
 					got, err := c.decode(r)
@@ -302,6 +314,7 @@ func TestForms(t *testing.T) {
 		{table.Opened{ID: "v1", Site: "shop", TID: "1001", Waiter: "3", At: at}, `{"id":"v1","site":"shop","tid":"1001","waiter":"3"}`},
 		{table.Opened{ID: "v1", Site: "shop", TID: "1001", At: at}, `{"id":"v1","site":"shop","tid":"1001"}`},
 		{table.LockIntended{Table: "12", At: at}, `{"table":"12"}`},
+		{table.LockIntended{Table: "12", Kept: "t1", At: at}, `{"table":"12","kept":"t1"}`},
 		{table.LockConfirmed{Amount: 4550, Currency: money.GBP, At: at}, `{"amount":4550,"currency":"GBP"}`},
 		{table.LockRefused{Why: "in use", At: later}, `{"why":"in use","at":"2026-03-14T12:00:01.000000005Z"}`},
 		{table.LockUnanswered{Why: "late", At: at}, `{"why":"late"}`},

@@ -21,9 +21,11 @@ type (
 		Waiter WaiterID
 		At     time.Time
 	}
-	// LockIntended: the till is about to be asked. On disk before it is.
+	// LockIntended: the till is about to be asked, or the table that is kept here
+	// to be locked. On disk before it is.
 	LockIntended struct {
 		Table TableID
+		Kept  KeptID // empty where a till keeps the tables
 		At    time.Time
 	}
 	// LockConfirmed: the till locked the table.
@@ -162,7 +164,7 @@ func Apply(v Visit, e Event) (Visit, error) {
 		if e.Table == "" {
 			break // it could not be unlocked by name
 		}
-		return v.move(e, Locking, func(v *Visit) { v.Table, v.Asked, v.LockedAt = e.Table, true, e.At }, Listing)
+		return v.move(e, Locking, func(v *Visit) { v.Table, v.Kept, v.Asked, v.LockedAt = e.Table, e.Kept, true, e.At }, Listing)
 	case LockConfirmed:
 		if e.Amount <= 0 {
 			break

@@ -1,6 +1,7 @@
 // Package table is one Pay-At-Table visit: a waiter at a terminal, a table
-// locked at the till, payments, and what the till is owed afterwards. It is
-// pure: Apply takes and returns values, does no I/O and reads no clock.
+// locked at the till, payments, and what the till is owed afterwards. It is also
+// a table that is kept here for tills which do not answer for it themselves. It is
+// pure: Apply and ApplyKept take and return values, do no I/O and read no clock.
 //
 // Two things cannot be lost by its rules. A visit that took money does not end
 // without its payments in the outbox, and a visit that asked for a lock does
@@ -151,6 +152,7 @@ type Visit struct {
 
 	State State
 	Table TableID
+	Kept  KeptID // which of that name, where the table is kept here
 
 	// Asked says that a lock request may have reached the till, so that an
 	// unlock is owed whatever came of it.

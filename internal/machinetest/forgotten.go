@@ -1,6 +1,7 @@
 package machinetest
 
 import (
+	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -10,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	diff "github.com/google/go-cmp/cmp"
 )
 
 // NamesAreUnique holds each name in the table to one meaning.
@@ -33,7 +34,7 @@ func (m Machine[V, S, E]) NamesAreUnique(t testing.TB) {
 
 // NothingIsForgotten reads the machine's source, the Go files of a folder: each
 // event declared there is tried, and each state listed. An event is a type with
-// a method called event, a state a constant of the type State.
+// a method called EventMethod, a state a constant of the type StateType.
 func (m Machine[V, S, E]) NothingIsForgotten(t testing.TB, folder string) {
 	t.Helper()
 	var tried, listed, events, states []string
@@ -46,11 +47,11 @@ func (m Machine[V, S, E]) NothingIsForgotten(t testing.TB, folder string) {
 	for _, d := range declarations(t, folder) {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
-			if d.Recv != nil && d.Name.Name == "event" {
+			if d.Recv != nil && d.Name.Name == cmp.Or(m.EventMethod, "event") {
 				events = append(events, d.Recv.List[0].Type.(*ast.Ident).Name)
 			}
 		case *ast.GenDecl:
-			states = append(states, statesIn(t, d)...)
+			states = append(states, statesIn(t, d, cmp.Or(m.StateType, "State"))...)
 		}
 	}
 	slices.Sort(tried)
@@ -66,7 +67,7 @@ func (m Machine[V, S, E]) NothingIsForgotten(t testing.TB, folder string) {
 		}
 		slices.Sort(c.declared)
 		slices.Sort(c.have)
-		if d := cmp.Diff(c.declared, c.have); d != "" {
+		if d := diff.Diff(c.declared, c.have); d != "" {
 			t.Errorf("the declared %s and those %s differ:\n%s", c.what, c.done, d)
 		}
 	}
@@ -93,9 +94,9 @@ func declarations(t testing.TB, folder string) []ast.Decl {
 	return all
 }
 
-// statesIn returns the values of the constants of type State in d, but for the
+// statesIn returns the values of the constants of that type in d, but for the
 // empty one, in which nothing has begun.
-func statesIn(t testing.TB, d *ast.GenDecl) []string {
+func statesIn(t testing.TB, d *ast.GenDecl, of string) []string {
 	t.Helper()
 	var values []string
 	for _, spec := range d.Specs {
@@ -103,7 +104,7 @@ func statesIn(t testing.TB, d *ast.GenDecl) []string {
 		if !ok || d.Tok != token.CONST {
 			continue
 		}
-		if id, ok := v.Type.(*ast.Ident); !ok || id.Name != "State" {
+		if id, ok := v.Type.(*ast.Ident); !ok || id.Name != of {
 			continue
 		}
 		for _, value := range v.Values {

@@ -36,6 +36,11 @@ type Machine[V any, S ~string, E any] struct {
 
 	Variants []Variant[E]
 	Trials   []Trial[E]
+
+	// EventMethod and StateType tell the machine from others of its package:
+	// what its events are sealed with, and the type of its states. They are "event"
+	// and "State" where they are empty.
+	EventMethod, StateType string
 }
 
 // A Variant is a way of standing in a state that the rules may treat apart from

@@ -109,10 +109,12 @@ func Run(t *testing.T, open func(t *testing.T) journal.Store, reopen func(t *tes
 	t.Run("duplicate", s.duplicate)
 	t.Run("visit", s.visit)
 	t.Run("brought report", s.brought)
+	t.Run("kept table", s.kept)
 	t.Run("waiting", s.waiting)
 	t.Run("prune", s.prune)
 	t.Run("sweep", s.sweep)
 	t.Run("sweep of an instant", s.sweepInstant)
+	t.Run("sweep of tables", s.sweepTables)
 	t.Run("concurrent", s.concurrent)
 	t.Run("one winner", s.oneWinner)
 	t.Run("register", s.register)
@@ -802,7 +804,7 @@ func (s suite) register(t *testing.T) {
 		ID: "shop", Name: "The Corner Shop", TimeZone: "Europe/London", Strict: true, RejectUnanswered: true,
 		Simulated: "DEMO", Limits: map[string]time.Duration{"signature": 5 * time.Second}, Created: noon,
 	}
-	bar := journal.Site{ID: "bar", Created: noon.Add(time.Nanosecond)}
+	bar := journal.Site{ID: "bar", PAT: journal.PATREST, Created: noon.Add(time.Nanosecond)}
 	key := journal.Key{ID: "k2", Site: "shop", Hash: [32]byte{1, 2, 3, 31: 9}, Faces: []string{"pac", "rest"}, Note: "till 1", Created: noon}
 	other := journal.Key{ID: "k1", Site: "bar", Created: noon}
 	bound := journal.Key{ID: "k3", Site: "shop", Hash: [32]byte{3}, Faces: []string{"terminal"}, TID: "10000001", Created: noon}
@@ -822,9 +824,12 @@ func (s suite) register(t *testing.T) {
 	}
 	check([]journal.Site{bar, shop}, []journal.Key{other, key, bound})
 	shop.Name, key.Revoked = "Shop", noon.Add(time.Hour)
+	shop.PAT, bar.PAT = journal.PATWebSocket, journal.PATAuto
 	must(t, st.PutSite(t.Context(), shop))
+	must(t, st.PutSite(t.Context(), bar))
 	must(t, st.PutKey(t.Context(), key))
 	check([]journal.Site{bar, shop}, []journal.Key{other, key, bound})
+	sound(t, st, 0, 0)
 }
 
 func (s suite) contextAndClose(t *testing.T) {

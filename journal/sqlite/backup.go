@@ -200,9 +200,11 @@ func (s *Store) openFile(made *time.Time) error {
 		return err
 	}
 	err = func() error {
-		if _, err := schemaVersion(c); err != nil {
+		version, err := schemaVersion(c)
+		if err != nil {
 			return err
 		}
+		s.version = version
 		read, err := c.prepare(getBackupQuery)
 		if err != nil {
 			return err

@@ -13,6 +13,9 @@ import (
 //go:embed schema/*.sql
 var schema embed.FS
 
+// keeperSchema is the version from which on a site says who keeps its tables.
+const keeperSchema = 4
+
 // migrations returns the steps in order: the n-th leads to schema version n.
 func migrations() []string {
 	names, err := fs.Glob(schema, "schema/*.sql")

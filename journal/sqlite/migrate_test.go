@@ -20,6 +20,8 @@ func TestOlderSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	alter(t, dir, `DROP INDEX heads_orphans;
+		DROP INDEX heads_tables;
+		ALTER TABLE sites DROP COLUMN pat;
 		CREATE INDEX heads_last ON heads (site, tid, dispatched) WHERE counts = 1;
 		CREATE INDEX heads_accepted ON heads (accepted);
 		PRAGMA user_version = 1`)
@@ -37,6 +39,9 @@ func TestOlderSchema(t *testing.T) {
 			if h.Counts && (err != nil || last.AcceptedAt.Before(h.AcceptedAt)) {
 				t.Errorf("read-only %t: the last of %s is %s, %v, and %s is later", readOnly, h.TID, last.Stream, err, h.Stream)
 			}
+		}
+		if sites, err := s.Sites(t.Context()); err != nil || len(sites) != 1 || sites[0].PAT != journal.PATAuto {
+			t.Errorf("read-only %t: sites %+v, %v", readOnly, sites, err)
 		}
 		if v, err := s.Verify(t.Context()); err != nil || v.Fault != "" {
 			t.Errorf("read-only %t: %q, %v", readOnly, v.Fault, err)

@@ -22,8 +22,10 @@ func TestQueryPlans(t *testing.T) {
 	now := time.Now()
 	for _, oldest := range []bool{false, true} {
 		for _, since := range []time.Time{{}, now} {
-			for _, kind := range []journal.StreamKind{"", journal.TransactionStream, journal.ReportStream, journal.VisitStream, journal.OrphanStream} {
+			for _, kind := range []journal.StreamKind{"", journal.TransactionStream, journal.ReportStream, journal.VisitStream, journal.KeptStream, journal.OrphanStream} {
 				for _, state := range []string{"", "finished"} {
+					tables, _ := listQuery(journal.Query{Site: "shop", Kind: journal.KeptStream, State: state, Since: since, OldestFirst: oldest}, true)
+					queries[tables] = "heads_tables"
 					for _, c := range []struct{ site, tid, want string }{
 						{"shop", "", "heads_site"}, {"", "1001", "heads_tid"}, {"shop", "1001", "heads_tid"},
 					} {
@@ -32,7 +34,7 @@ func TestQueryPlans(t *testing.T) {
 							Kind: kind, State: state, Since: since, Until: since, OldestFirst: oldest,
 						}
 						want := c.want
-						if kind == journal.ReportStream || kind == journal.OrphanStream {
+						if kind == journal.ReportStream || kind == journal.OrphanStream || kind == journal.KeptStream {
 							want = "" // they have indexes of their own
 						}
 						text, _ := listQuery(q, c.site != "")

@@ -26,10 +26,13 @@ const (
 	laterQuery  = `SELECT max(id) FROM heads INDEXED BY heads_tid WHERE tid = ? AND id > ? AND +site = ? AND counts = 1 AND kind = 'transaction'`
 	byIDQuery   = `SELECT ` + headColumns + ` FROM heads WHERE id = ?`
 	byKeyQuery  = `SELECT ` + headColumns + ` FROM heads WHERE site = ? AND request_key = ? AND request_key <> ''`
-	sitesQuery  = `SELECT id, name, time_zone, strict, reject_unanswered, simulated, limits, created, sum FROM sites ORDER BY id`
+	sitesQuery  = `SELECT id, name, time_zone, strict, reject_unanswered, simulated, limits, created, pat, sum FROM sites ORDER BY id`
 	keysQuery   = `SELECT id, site, hash, faces, note, created, revoked, sum FROM keys ORDER BY id`
 	chainQuery  = `SELECT id, prev, hash, data FROM entries ORDER BY id`
 	streamQuery = `SELECT ` + headColumns + ` FROM heads ORDER BY id`
+	// olderSitesQuery is sitesQuery for a database before keeperSchema, which is only
+	// read.
+	olderSitesQuery = `SELECT id, name, time_zone, strict, reject_unanswered, simulated, limits, created, '', sum FROM sites ORDER BY id`
 	// inUseQuery finds the sites that have streams, each by one look at an index.
 	inUseQuery = `WITH RECURSIVE used (site) AS (
 		SELECT min(site) FROM heads
@@ -256,9 +259,11 @@ func listQuery(q journal.Query, ofSite bool) (string, []any) {
 	if q.TID != "" {
 		where, args = append(where, "tid = ?"), append(args, string(q.TID))
 	}
-	if q.Kind == journal.ReportStream || q.Kind == journal.OrphanStream { // in these words they have an index
+	switch q.Kind {
+	case "":
+	case journal.ReportStream, journal.KeptStream, journal.OrphanStream: // in these words they have an index
 		where = append(where, "kind = '"+string(q.Kind)+"'")
-	} else if q.Kind != "" {
+	default:
 		where, args = append(where, "kind = ?"), append(args, string(q.Kind))
 	}
 	if q.State != "" {

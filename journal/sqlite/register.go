@@ -18,7 +18,10 @@ import (
 
 const (
 	putSiteQuery = `INSERT OR REPLACE INTO sites (id, name, time_zone, strict, reject_unanswered, simulated, limits, created, sum) VALUES (?,?,?,?,?,?,?,?,?)`
-	putKeyQuery  = `INSERT OR REPLACE INTO keys (id, site, hash, faces, note, created, revoked, sum) VALUES (?,?,?,?,?,?,?,?)`
+	// putKeeperQuery is putSiteQuery for a site that says who keeps its tables. What
+	// the others have been put as is the same as ever, and so is its sum.
+	putKeeperQuery = `INSERT OR REPLACE INTO sites (id, name, time_zone, strict, reject_unanswered, simulated, limits, created, pat, sum) VALUES (?,?,?,?,?,?,?,?,?,?)`
+	putKeyQuery    = `INSERT OR REPLACE INTO keys (id, site, hash, faces, note, created, revoked, sum) VALUES (?,?,?,?,?,?,?,?)`
 )
 
 // The kinds of entries that are no part of a stream: each holds one row of the
@@ -45,8 +48,23 @@ func (s *Store) PutSite(ctx context.Context, site journal.Site) error {
 	if err != nil {
 		return fmt.Errorf("journal: site %q: %w", site.ID, err)
 	}
-	return s.put(ctx, siteEntry, putSiteQuery, string(site.ID), site.Name, site.TimeZone, number(site.Strict),
-		number(site.RejectUnanswered), site.Simulated, string(text), nanos(site.Created))
+	query := putSiteQuery
+	if site.PAT != journal.PATAuto {
+		query = putKeeperQuery
+	}
+	return s.put(ctx, siteEntry, query, siteRow(site, string(text))...)
+}
+
+// siteRow is the row of a site but for its sum. One that does not say who keeps
+// its tables ends before that.
+func siteRow(site journal.Site, limits string) []driver.Value {
+	row := []driver.Value{
+		string(site.ID), site.Name, site.TimeZone, number(site.Strict), number(site.RejectUnanswered), site.Simulated, limits, nanos(site.Created),
+	}
+	if site.PAT != journal.PATAuto {
+		row = append(row, string(site.PAT))
+	}
+	return row
 }
 
 // PutKey implements journal.Register.
@@ -101,7 +119,11 @@ func (s *Store) put(ctx context.Context, kind journal.StreamKind, query string, 
 
 // Sites implements journal.Register.
 func (s *Store) Sites(ctx context.Context) ([]journal.Site, error) {
-	return all(ctx, s, readSite, sitesQuery)
+	query := sitesQuery
+	if s.version < keeperSchema {
+		query = olderSitesQuery
+	}
+	return all(ctx, s, readSite, query)
 }
 
 // readSite reads a row, and compares it with its sum.
@@ -110,11 +132,11 @@ func readSite(scan scanner) (journal.Site, error) {
 	var text string
 	var created, sum int64
 	if err := scan((*string)(&site.ID), &site.Name, &site.TimeZone, &site.Strict, &site.RejectUnanswered,
-		&site.Simulated, &text, &created, &sum); err != nil {
+		&site.Simulated, &text, &created, (*string)(&site.PAT), &sum); err != nil {
 		return site, wrap(err)
 	}
-	if sum != sumOf(canonicalRow(string(site.ID), site.Name, site.TimeZone, number(site.Strict),
-		number(site.RejectUnanswered), site.Simulated, text, created)) {
+	site.Created = fromNanos(created)
+	if sum != sumOf(canonicalRow(siteRow(site, text)...)) {
 		return site, &journal.TamperedError{What: fmt.Sprintf("the row of site %q", site.ID)}
 	}
 	var limits map[string]int64
@@ -127,7 +149,6 @@ func readSite(scan scanner) (journal.Site, error) {
 		}
 		site.Limits[name] = time.Duration(limit)
 	}
-	site.Created = fromNanos(created)
 	return site, nil
 }
 

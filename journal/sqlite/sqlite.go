@@ -65,6 +65,7 @@ type Store struct {
 	dir     string
 	file    string // of a backup; empty for the folder's database
 	sealed  mark   // of a backup
+	version int    // of the schema
 	o       Options
 	log     *slog.Logger
 	genesis digest
@@ -179,6 +180,7 @@ func (s *Store) prepare(c *conn, m mark, marked bool) (mark, error) {
 	if err != nil {
 		return mark{}, err
 	}
+	s.version = version
 	switch {
 	case version == 0 && m.id > 0:
 		return mark{}, &journal.TamperedError{What: fmt.Sprintf("the database is empty, and had %d entries", m.id)}
@@ -188,6 +190,7 @@ func (s *Store) prepare(c *conn, m mark, marked bool) (mark, error) {
 		if err := migrate(c, version); err != nil {
 			return mark{}, err
 		}
+		s.version = len(migrations())
 		id := s.o.WriterID
 		if id == "" {
 			id = rand.Text()
