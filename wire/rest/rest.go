@@ -78,8 +78,17 @@ var (
 	_ Body = Terminals{}
 	_ Body = Begun{}
 	_ Body = (*Transaction)(nil)
+	_ Body = (*Report)(nil)
+	_ Body = (*PATReport)(nil)
+	_ Body = PATReports{}
+	_ Body = (*Table)(nil)
+	_ Body = Tables{}
+	_ Body = TableCreated{}
 	_ Body = Error{}
 	_ Body = Status{}
+	_ Body = NotificationEvent{}
+	_ Body = SignatureEvent{}
+	_ Body = LateEvent{}
 )
 
 // How times are written. A time without a zone is the site's.

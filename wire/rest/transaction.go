@@ -33,30 +33,31 @@ type Signature struct {
 }
 
 // A Result is all that is said of a finished transaction. Each field is written
-// but UserMessage, empty or 0 where there is nothing to say.
+// but UserMessage, empty or 0 where there is nothing to say. The tags are for
+// reading it.
 type Result struct {
-	AmountBase                   money.Minor
-	AmountCashback               money.Minor
-	AmountGratuity               money.Minor
-	AmountTotal                  money.Minor
-	ApplicationID                string
-	ApplicationLabel             string
-	AuthCode                     string
-	CardSchemeName               string
-	CardholderVerificationMethod string // UNKNOWN is written as NONE in v0 and v1
-	Currency                     money.Currency
-	DateOfExpiry                 string // MM/YY or empty
-	DateOfStart                  string // MM/YY or empty
-	PaymentMethod                string
-	PrimaryAccountNumber         string // masked
-	PrimaryAccountNumberSequence string
-	ReceiptLines                 receipt.Copies
-	TransactionID                string
-	TransactionNumber            string
-	TransactionResult            string
-	TransactionTime              time.Time // in the site's zone; the zero time is written as ""
-	TransactionType              string    // one that the version does not have is written as ""
-	UserMessage                  string    // v2; left out when it is empty
+	AmountBase                   money.Minor    `json:"amountBase"`
+	AmountCashback               money.Minor    `json:"amountCashback"`
+	AmountGratuity               money.Minor    `json:"amountGratuity"`
+	AmountTotal                  money.Minor    `json:"amountTotal"`
+	ApplicationID                string         `json:"applicationId"`
+	ApplicationLabel             string         `json:"applicationLabel"`
+	AuthCode                     string         `json:"authCode"`
+	CardSchemeName               string         `json:"cardSchemeName"`
+	CardholderVerificationMethod string         `json:"cardholderVerificationMethod"` // UNKNOWN is written as NONE in v0 and v1
+	Currency                     money.Currency `json:"currency"`
+	DateOfExpiry                 string         `json:"dateOfExpiry"` // MM/YY or empty
+	DateOfStart                  string         `json:"dateOfStart"`  // MM/YY or empty
+	PaymentMethod                string         `json:"paymentMethod"`
+	PrimaryAccountNumber         string         `json:"primaryAccountNumber"` // masked
+	PrimaryAccountNumberSequence string         `json:"primaryAccountNumberSequence"`
+	ReceiptLines                 receipt.Copies `json:"-"`
+	TransactionID                string         `json:"transactionId"`
+	TransactionNumber            string         `json:"transactionNumber"`
+	TransactionResult            string         `json:"transactionResult"`
+	TransactionTime              time.Time      `json:"-"`               // in the site's zone; the zero time is written as ""
+	TransactionType              string         `json:"transactionType"` // one that the version does not have is written as ""
+	UserMessage                  string         `json:"userMessage"`     // v2; left out when it is empty
 }
 
 // ResultTypes lists the types that a finished transaction can be of in a version.
