@@ -113,7 +113,10 @@ func asks(frames []Frame) []*ask {
 			known := false
 			on(func(a *ask) {
 				if a.id != "" && a.id == m.id && (a.answered < 0 || a.blamed >= 0) {
-					a.answered, a.acked, a.answer, a.blamed, known = i, i, m, -1, true
+					a.answered, a.answer, a.blamed, known = i, m, -1, true
+					if recorded, _ := truth(m.result["recorded"]); recorded || !isNotice(a.method) {
+						a.acked = i
+					}
 				}
 			})
 			if !known {
@@ -126,6 +129,11 @@ func asks(frames []Frame) []*ask {
 		}
 	}
 	return all
+}
+
+// isNotice reports whether a till is told something and asked nothing.
+func isNotice(method string) bool {
+	return method == "transactionResponse" || method == "tableUnlock" || method == "reportResponse"
 }
 
 // blamed is the ask whose answer the gateway has a word against: that with the
@@ -149,9 +157,12 @@ func about(all []*ask, table string) []*ask {
 	return slices.DeleteFunc(slices.Clone(all), func(a *ask) bool { return a.table() != table })
 }
 
+// errorsAreFine is for requests that may be answered with an error.
+const errorsAreFine = ""
+
 // unanswered judges a request that has no good answer. It reports false for one
-// that has.
-func (s *Seen) unanswered(a *ask, fine bool) (Verdict, bool) {
+// that has. Advice is what to answer in place of an error.
+func (s *Seen) unanswered(a *ask, advice ...string) (Verdict, bool) {
 	switch {
 	case a.astray >= 0 && a.answered < 0:
 		return fail("the answer to "+a.method+" bears the id "+quoted(read(s.Frames[a.astray].Text).fields["id"])+" and the request has "+a.id+": repeat the id of each request as it came", a.at, a.astray), true
@@ -161,8 +172,12 @@ func (s *Seen) unanswered(a *ask, fine bool) (Verdict, bool) {
 		return fail("the till has not answered "+a.method+" in time: each request wants an answer with its id, within its timeout in seconds", a.at), true
 	case a.blamed >= 0:
 		return fail("the gateway cannot use the answer to "+a.method+": "+read(s.Frames[a.blamed].Text).fault.Message, a.at, a.answered, a.blamed), true
-	case a.answer.fault != nil && !fine:
+	case a.answer.fault == nil:
+		return Verdict{}, false
+	case len(advice) == 0:
 		return fail("the till has answered "+a.method+" with an error: "+a.answer.fault.staff(), a.at, a.answered), true
+	case advice[0] != errorsAreFine:
+		return fail("the till has answered "+a.method+" with an error: "+advice[0], a.at, a.answered), true
 	}
 	return Verdict{}, false
 }

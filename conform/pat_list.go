@@ -18,7 +18,7 @@ func patList(table *Scene) Check {
 		var frames []int
 		whenLocked, whenPaid := false, false
 		for i, l := range lists {
-			if v, bad := s.unanswered(l, false); bad {
+			if v, bad := s.unanswered(l); bad {
 				return v
 			}
 			tables, ok := l.tables()

@@ -1,7 +1,7 @@
 package conform
 
-// The bill of the first table. 64.10 times 100 is a little less than 6410 for a
-// computer that counts in binary fractions.
+// The bill of the first table and what is paid of it first. 64.10 times 100 is a
+// little less than 6410 for a computer that counts in binary fractions.
 const (
 	tableDue  = 6410
 	tablePart = 2000
@@ -12,31 +12,60 @@ const (
 const noSuchTable = "NO SUCH TABLE"
 
 // tableScene is a table from its opening to its last payment: it is locked and
-// left, paid in part with a gratuity, and paid off in two parts. While it is
+// left, paid in part with a gratuity, and paid off with two cards. While it is
 // locked, and when it is paid, another card machine asks for it.
 func tableScene(o TableOptions) *Scene {
 	table, waiter := o.Tables[0], o.Waiters[0]
-	list := Visit{Waiter: waiter, Table: table, Leave: true}
+	asked := books(table, waiter)
 	return &Scene{
-		Name: "pat.table", Text: "A table is listed, locked and paid in parts",
+		Name: "pat.table", Text: "A table is listed, locked and paid in parts.",
 		Steps: []Act{{
 			Name:  "open",
-			Order: open(table, tableDue, waiter, "Connect the till. Open table "+table+" for waiter "+waiter+" with "+pounds(tableDue)+" to pay, and leave it so that anybody may pay it."),
+			Order: open(table, tableDue, waiter, "Connect the till. Open table "+table+" for waiter "+waiter+" with "+pounds(tableDue)+" to pay."),
 		}, {
-			Name: "locked", Order: books(table, waiter),
-			Question: "A card machine has table " + table + " now. Does the till refuse to have it edited?",
+			Name: "locked", Order: asked,
+			Question: "A card machine has table " + table + " now. Does the till keep everybody from editing it?",
+		}, {
+			Name: "booked", Order: asked,
+			Question: "Has the till booked three payments for table " + table + ": 20.00, 22.05 and 22.05?",
+		}, {
+			Name: "gratuity", Order: asked,
+			Question: "Has it booked a gratuity of " + pounds(tableTip) + " apart from them?",
 		}},
 		Play: func(p *Play) error {
 			if err := p.Order("open"); err != nil || !p.Connected() {
 				return err
 			}
-			if err := p.Stage.Serve(p.ctx, firstTID, Visit{Waiter: waiter, Table: table, Bill: true, HoldAt: HoldLocked}); err != nil {
+			p.Tell("A waiter locks the table at card machine %s and has the bill printed; another asks for it at %s.", firstTID, secondTID)
+			if err := p.Serve(firstTID, Visit{Waiter: waiter, Table: table, Bill: true, HoldAt: HoldLocked}); err != nil || !p.locked(table) {
 				return err
 			}
-			if err := p.Stage.Serve(p.ctx, secondTID, list); err != nil {
+			for _, wanted := range []string{table, noSuchTable} {
+				if err := p.Serve(secondTID, Visit{Waiter: waiter, Table: wanted, Leave: true}); err != nil {
+					return err
+				}
+			}
+			if err := p.Ask("locked"); err != nil {
 				return err
 			}
-			return nil
+			p.Tell("The waiter leaves without a payment.")
+			if err := p.Resume(firstTID, true); err != nil || !p.Released(table) {
+				return err
+			}
+			p.Tell("A card pays %s and %s gratuity, then two cards pay the rest.", pounds(tablePart), pounds(tableTip))
+			for _, v := range []Visit{{Pay: tablePart, Tip: tableTip}, {Parts: 2}} {
+				v.Waiter, v.Table = waiter, table
+				if err := p.Serve(firstTID, v); err != nil || !p.Released(table) {
+					return err
+				}
+			}
+			if err := p.Serve(secondTID, Visit{Waiter: waiter, Table: table, Leave: true}); err != nil {
+				return err
+			}
+			if err := p.Ask("booked"); err != nil {
+				return err
+			}
+			return p.Ask("gratuity")
 		},
 	}
 }

@@ -26,6 +26,8 @@ type Hands interface {
 	// says and the frames show, whether it is to be done once more. An error ends
 	// the run.
 	Again(ctx context.Context, l Line, evidence []Frame) (bool, error)
+	// Tell says what is going on while nobody has to do anything.
+	Tell(text string)
 	// Decided tells of each line as it is decided.
 	Decided(Line)
 }

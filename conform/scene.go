@@ -60,8 +60,6 @@ type Service interface {
 
 // A Play is a scene while it is played.
 type Play struct {
-	Stage Service
-
 	ctx    context.Context
 	run    *Run
 	scene  *Scene
@@ -106,6 +104,24 @@ func (p *Play) Ask(name string) error {
 	return err
 }
 
+// Tell says what is going on.
+func (p *Play) Tell(format string, args ...any) { p.run.cfg.Hands.Tell(fmt.Sprintf(format, args...)) }
+
+func (p *Play) stage() Stage { return p.run.cfg.Stage }
+
+// Serve has a waiter do a visit, and Resume lets one that holds go on, as those
+// of a [Service].
+func (p *Play) Serve(tid string, v Visit) error { return p.stage().Serve(p.ctx, tid, v) }
+
+// Resume lets a visit that holds go on.
+func (p *Play) Resume(tid string, leave bool) error { return p.stage().Resume(p.ctx, tid, leave) }
+
+// locked reports whether the last lock of a table was confirmed and stands.
+func (p *Play) locked(table string) bool {
+	all := asks(p.frames())
+	return standing(about(all, table), len(p.frames())).locked
+}
+
 // frames are those of the scene so far.
 func (p *Play) frames() []Frame {
 	frames, _ := p.run.since(p.from)
@@ -137,23 +153,30 @@ func (p *Play) Connected() bool {
 	return p.until(0, p.run.cfg.Limit, func(f []Frame) bool { return len(alive(f)) > 0 })
 }
 
-// Released waits until the till was told, after the last lock of a table, that it
-// may have it back, and has acknowledged that. It reports whether it has.
+// Released waits until the till was told that it may have a table back, and has
+// acknowledged that. A till that is away is waited for. It reports false when the
+// till takes too long.
 func (p *Play) Released(table string) bool {
-	return p.until(p.from, p.run.cfg.Patience, func(f []Frame) bool {
-		all := asks(f)
-		unlocked := false
-		for _, a := range all {
-			switch {
-			case a.table() != table:
-			case a.method == "tableLockRequest" && a.confirmed():
-				unlocked = false
-			case a.method == "tableUnlock":
-				unlocked = a.acked >= 0
+	for {
+		released, away := false, false
+		p.until(p.from, p.run.cfg.Patience, func(f []Frame) bool {
+			released = false
+			for _, a := range about(asks(f), table) {
+				switch {
+				case a.method == "tableLockRequest" && a.confirmed():
+					released = false
+				case a.method == "tableUnlock":
+					released = a.acked >= 0
+				}
 			}
+			all, _ := p.run.since(0)
+			away = len(alive(all)) == 0
+			return released || away
+		})
+		if released || !away || !p.Connected() {
+			return released
 		}
-		return unlocked
-	})
+	}
 }
 
 // scenes plays a scene and judges it by all its checks that are not decided yet.
@@ -211,7 +234,7 @@ func (r *Run) sceneOnce(ctx context.Context, sc *Scene, checks []Check, number, 
 	}
 	began := now()
 	earlier, _ := r.since(0)
-	p := &Play{Stage: r.cfg.Stage, ctx: ctx, run: r, scene: sc, from: len(earlier), number: number, of: steps, words: map[string]*Word{}}
+	p := &Play{ctx: ctx, run: r, scene: sc, from: len(earlier), number: number, of: steps, words: map[string]*Word{}}
 	err := sc.Play(p)
 	skipped := errors.Is(err, ErrSkip)
 	if err != nil && !skipped {

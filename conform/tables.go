@@ -25,10 +25,15 @@ func TableChecks(o TableOptions) []Check {
 		o.Waiters[i] = cmp.Or(o.Waiters[i], id)
 	}
 	o.Stays = cmp.Or(o.Stays, 5*time.Second)
-	table := tableScene(o)
+	table, lost, waiters, day, over := tableScene(o), lostScene(o), waitersScene(o), dayScene(), overScene(o)
 	return []Check{
 		generalAddress(), generalPartnerIDs(), generalSoftwareHouse(), generalInstaller(),
-		patList(table),
+		patList(table), patLock(table), patRefuse(table), patBill(table), patUnlock(table),
+		patSplit(table), patGratuity(table), patFinalReceipt(table),
+		patWaiters(o, waiters),
+		patOnce(lost), patOffline(lost),
+		patEndOfDay(day), generalEndOfDayAtTable(day),
+		patOneConnection(over),
 	}
 }
 

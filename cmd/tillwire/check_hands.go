@@ -45,6 +45,9 @@ func (t *tillCommand) Ask(ctx context.Context, step conform.Step) (*conform.Word
 	return t.Do(ctx, step)
 }
 
+// Tell tells nobody.
+func (t *tillCommand) Tell(string) {}
+
 // Again lets everything be: a program would do the same once more.
 func (t *tillCommand) Again(context.Context, conform.Line, []conform.Frame) (bool, error) {
 	return false, nil
@@ -150,6 +153,9 @@ func (t *tillPerson) Tells() bool { return false }
 // Do says what to do, and hears what is typed until that is seen to be done.
 func (t *tillPerson) Do(ctx context.Context, step conform.Step) (*conform.Word, error) {
 	fmt.Fprintf(t.s.err, "\n[%d of %d] %s (%s)\n  %s\n", step.Number, step.Of, step.Line.Text, step.Name(), step.Order.Text)
+	if step.Order.Table != "" {
+		fmt.Fprint(t.s.err, "  Press Enter when that is done.\n")
+	}
 	for {
 		line, ok := t.typed(ctx)
 		if !ok {
@@ -212,6 +218,9 @@ func (t *tillPerson) Ask(ctx context.Context, step conform.Step) (*conform.Word,
 		}
 	}
 }
+
+// Tell says what is going on.
+func (t *tillPerson) Tell(text string) { fmt.Fprintf(t.s.err, "  %s\n", text) }
 
 // Again tells what went wrong, and asks whether to try once more. Where nobody
 // types, nothing is tried again.

@@ -47,6 +47,8 @@ func (t *sampleTill) Again(context.Context, conform.Line, []conform.Frame) (bool
 	return false, nil
 }
 
+func (t *sampleTill) Tell(string) {}
+
 func (t *sampleTill) Decided(l conform.Line) {
 	t.log = append(t.log, fmt.Sprintf("%s %s %s", l.State, l.ID, l.Hint))
 }
