@@ -14,8 +14,8 @@ func pacSuccessful() Check {
 			}
 			return s.said("the till clears the amount, with amountTotal, amountCashback and amountGratuity as they came back", func(w Word) (bool, string) {
 				known, wrong := cleared(true, "SUCCESSFUL")(w)
-				if !known || wrong != "" || w.Total == nil {
-					return known && wrong != "", wrong
+				if !known || wrong != "" || w.Total == nil || w.Gratuity == nil {
+					return known && wrong != "", wrong // what was booked is only known in part
 				}
 				for _, part := range []struct {
 					name   string

@@ -1,6 +1,6 @@
 // A till in a page of code: one sale of 12.50 GBP, with the library epos.
 //
-//	go run ./examples/go [TID [URL]]        the URL also from TILLWIRE_URL
+//	go run ./examples/go [TID [URL [PENCE]]]        the URL also from TILLWIRE_URL
 //
 // Exit code: 0 paid; 10 no money; 11 cancelled; 12 not known; 1 no sale was made.
 package main
@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/tillwire/tillwire/epos"
@@ -22,11 +23,16 @@ import (
 const local = "ws://127.0.0.1:8484/pac?token=demo&api-version=v1&software-house-id=DEMOSWH&installer-id=DEMOINST"
 
 func main() {
-	args := append(os.Args[1:], "", "")
-	os.Exit(sell(context.Background(), cmp.Or(args[0], "VCMDEMOSIP0"), cmp.Or(args[1], os.Getenv("TILLWIRE_URL"), local)))
+	args := append(os.Args[1:], "", "", "")
+	pence, err := strconv.ParseInt(cmp.Or(args[2], "1250"), 10, 64)
+	if err != nil {
+		fmt.Println("No sale: an amount is a number of pence")
+		os.Exit(1)
+	}
+	os.Exit(sell(context.Background(), cmp.Or(args[0], "VCMDEMOSIP0"), cmp.Or(args[1], os.Getenv("TILLWIRE_URL"), local), money.Minor(pence)))
 }
 
-func sell(ctx context.Context, tid, url string) int {
+func sell(ctx context.Context, tid, url string, pence money.Minor) int {
 	till, err := epos.Dial(ctx, epos.Options{URL: url, Handler: epos.Handler{
 		Notification: func(_ epos.TID, n epos.Notification) { fmt.Println(n) },
 		Signature:    checkSignature,
@@ -38,7 +44,7 @@ func sell(ctx context.Context, tid, url string) int {
 	}
 	defer till.Close()
 
-	payment, err := till.Sale(ctx, epos.Sale{TID: epos.TID(tid), Amount: money.Amount{Minor: 1250, Currency: money.GBP}})
+	payment, err := till.Sale(ctx, epos.Sale{TID: epos.TID(tid), Amount: money.Amount{Minor: pence, Currency: money.GBP}})
 	if refused, ok := errors.AsType[*epos.Error](err); ok {
 		fmt.Println("No sale:", refused.StaffMessage())
 		return 1

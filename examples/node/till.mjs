@@ -1,6 +1,6 @@
 // A till in a page of code: one sale of 12.50 GBP, with the npm package ws.
 //
-//   node till.mjs [TID [URL]]        the URL also from TILLWIRE_URL
+//   node till.mjs [TID [URL [PENCE]]]        the URL also from TILLWIRE_URL
 //
 // Exit code: 0 paid; 10 no money; 11 cancelled; 12 not known; 1 no sale was made.
 import { createInterface } from 'node:readline';
@@ -9,7 +9,7 @@ import WebSocket from 'ws';
 const url = process.argv[3] ?? process.env.TILLWIRE_URL ??
   'ws://127.0.0.1:8484/pac?token=demo&api-version=v1&software-house-id=DEMOSWH&installer-id=DEMOINST';
 const tid = process.argv[2] ?? 'VCMDEMOSIP0';
-const sale = { jsonrpc: '2.0', id: 1, method: 'sale', params: { tid, currency: 'GBP', amount: 1250 } };
+const sale = { jsonrpc: '2.0', id: 1, method: 'sale', params: { tid, currency: 'GBP', amount: Number(process.argv[4] ?? 1250) } };
 const exits = { SUCCESSFUL: 0, DECLINED: 10, VOID: 10, UNSUCCESSFUL: 10, CANCELLED: 11, TIMED_OUT: 12 };
 const money = (n) => `${Math.trunc(n / 100)}.${String(n % 100).padStart(2, '0')}`;
 const lines = (receipt = []) => receipt.map((line) => `  | ${line.value}`).join('\n');

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A till in a page of code: one sale of 12.50 GBP, with the package websockets.
 
-    python3 till.py [TID [URL]]        the URL also from TILLWIRE_URL
+    python3 till.py [TID [URL [PENCE]]]        the URL also from TILLWIRE_URL
 
 Exit code: 0 paid; 10 no money; 11 cancelled; 12 not known; 1 no sale was made.
 """
@@ -40,8 +40,8 @@ async def converse(socket, sale):
             print(message["error"]["message"], flush=True)
     raise ConnectionError("connection closed")
 
-async def main(tid="VCMDEMOSIP0", url=os.environ.get("TILLWIRE_URL", URL)):
-    sale = {"jsonrpc": "2.0", "id": 1, "method": "sale", "params": {"tid": tid, "currency": "GBP", "amount": 1250}}
+async def main(tid="VCMDEMOSIP0", url=os.environ.get("TILLWIRE_URL", URL), pence="1250"):
+    sale = {"jsonrpc": "2.0", "id": 1, "method": "sale", "params": {"tid": tid, "currency": "GBP", "amount": int(pence)}}
     try:
         socket = await websockets.connect(url, open_timeout=10)
     except (OSError, asyncio.TimeoutError, websockets.WebSocketException) as error:
