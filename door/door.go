@@ -76,6 +76,8 @@ type Config struct {
 	Docs http.Handler
 	// Console serves what lies under /console; nil for none.
 	Console http.Handler
+	// REST serves what lies under /pac/, /pat/ and /retail/; nil for none.
+	REST http.Handler
 }
 
 func (c *Config) fill() {
@@ -260,6 +262,10 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.knock(w, r, face)
 		return
 	}
+	if d.cfg.REST != nil && underREST(path) {
+		d.cfg.REST.ServeHTTP(w, r)
+		return
+	}
 	if d.cfg.Dev != nil && strings.HasPrefix(path, "/dev/") {
 		d.cfg.Dev.ServeHTTP(w, r)
 		return
@@ -273,6 +279,20 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.page(w, r, path)
+}
+
+// underREST reports whether a path belongs to the REST face: its first word is one
+// of its roots, and more follows than that. Words match without regard to case, and
+// slashes may be doubled, as tills do.
+func underREST(path string) bool {
+	root, rest, _ := strings.Cut(strings.TrimLeft(path, "/"), "/")
+	switch strings.ToLower(root) {
+	case "pac", "pat":
+		return strings.Trim(rest, "/") != ""
+	case "retail":
+		return true
+	}
+	return false
 }
 
 // rest stops the pings.

@@ -174,24 +174,38 @@ func wireReport(tid txn.TID, r report.Report, zone *time.Location) wire.ReportRe
 		ReportType:   string(r.Type),
 		ReportTime:   localTime(r.Time, zone),
 		ReportResult: string(r.Result),
-		Banking:      map[string]wire.AcquirerTotals{},
+		Banking:      WireBanking(r.Banking),
 		ReportLines:  wire.Lines(r.Lines),
 	}
-	if b := r.Balances; b != nil {
-		since := wire.TotalsSinceInstallation
-		if !b.Since.IsZero() {
-			since = localTime(b.Since, zone)
-		}
-		out.Balances = wire.Balances{SessionTotals: &wire.SessionTotals{
-			Breakdown:           wireBreakdown(b.Breakdown),
-			TotalCashbackAmount: b.CashbackAmount, TotalCashbackCount: b.CashbackCount,
-			TotalGratuityAmount: b.GratuityAmount, TotalGratuityCount: b.GratuityCount,
-			TotalsSince:  since,
-			IssuerTotals: wireBreakdowns(b.Issuers), WaiterTotals: wireBreakdowns(b.Waiters),
-		}}
+	if r.Balances != nil {
+		out.Balances = wire.Balances{SessionTotals: WireBalances(r.Balances, zone)}
 	}
-	for name, a := range r.Banking {
-		out.Banking[name] = wire.AcquirerTotals{
+	return out
+}
+
+// WireBalances are running totals in the form that tills get, or nil for none.
+func WireBalances(b *report.Balances, zone *time.Location) *wire.SessionTotals {
+	if b == nil {
+		return nil
+	}
+	since := wire.TotalsSinceInstallation
+	if !b.Since.IsZero() {
+		since = localTime(b.Since, zone)
+	}
+	return &wire.SessionTotals{
+		Breakdown:           wireBreakdown(b.Breakdown),
+		TotalCashbackAmount: b.CashbackAmount, TotalCashbackCount: b.CashbackCount,
+		TotalGratuityAmount: b.GratuityAmount, TotalGratuityCount: b.GratuityCount,
+		TotalsSince:  since,
+		IssuerTotals: wireBreakdowns(b.Issuers), WaiterTotals: wireBreakdowns(b.Waiters),
+	}
+}
+
+// WireBanking are the sessions with each acquirer in the form that tills get.
+func WireBanking(banking map[string]report.AcquirerTotals) map[string]wire.AcquirerTotals {
+	out := map[string]wire.AcquirerTotals{}
+	for name, a := range banking {
+		out[name] = wire.AcquirerTotals{
 			Currency:                          a.Currency,
 			CurrentSessionTotals:              wireBreakdown(a.Current),
 			PreviousSessionTotals:             wireBreakdown(a.Previous),

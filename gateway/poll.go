@@ -26,10 +26,11 @@ type View struct {
 	Notices []Notice
 	Kept    int
 
-	// Signing is the question to the cashier while it is open, and SignBy when it
-	// is too late for an answer. SignedBy says who decided.
-	Signing  *txn.SignatureWish
+	// Wish is the question to the cashier, if there was one, and SignBy when it is
+	// too late for an answer. Signing says that it is open, SignedBy who decided.
+	Wish     *txn.SignatureWish
 	SignBy   time.Time
+	Signing  bool
 	SignedBy txn.SignatureBy
 
 	// Ended says that it has its end as far as tills are concerned, which changes
@@ -48,7 +49,7 @@ type View struct {
 
 	ReportType report.Type
 	Report     *report.Report // nil once it has ended: none came in time
-	Currency   money.Currency // the terminal's, of a report
+	Currency   money.Currency // the terminal's, of a report or a duplicate
 }
 
 // A Notice is a notification and when it came.
@@ -229,8 +230,9 @@ func (t *transaction) view() View {
 	if t.decision != nil {
 		v.SignedBy = t.decision.By
 	}
-	if t.txn.State == txn.Signing && v.SignedBy == "" && t.txn.Told == txn.ToldNothing {
-		v.Signing, v.SignBy = t.txn.Wish, t.txn.WantedAt.Add(t.a.site.settings.Load().limits[spec.TimerSignature])
+	if t.txn.Wish != nil {
+		v.Wish, v.SignBy = t.txn.Wish, t.txn.WantedAt.Add(t.a.site.settings.Load().limits[spec.TimerSignature])
+		v.Signing = t.txn.State == txn.Signing && v.SignedBy == "" && t.txn.Told == txn.ToldNothing
 	}
 	o := t.toldOutcome()
 	if o == nil {
@@ -287,6 +289,6 @@ func (r *reportRun) view() View {
 func (d *duplicateRun) view() View {
 	return View{
 		ID: d.stream, TID: d.a.tid, Kind: journal.DuplicateStream, At: d.state.At,
-		Ended: d.state.State == txn.DuplicateFinished, EndedAt: d.state.EndedAt, Outcome: d.state.Outcome,
+		Ended: d.state.State == txn.DuplicateFinished, EndedAt: d.state.EndedAt, Outcome: d.state.Outcome, Currency: d.a.anyCurrency(),
 	}
 }

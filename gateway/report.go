@@ -85,14 +85,17 @@ func (r *reportRun) terminalCurrency() money.Currency {
 	return r.currency
 }
 
-// anyCurrency is that of a report that has no totals: the terminal's, or the
-// first of the contract's where that cannot be known.
+// anyCurrency is that of a report that has no totals.
 func (r *reportRun) anyCurrency() money.Currency {
-	known := r.terminalCurrency()
-	if known == "" {
-		if a := r.a.site.actor(r.a.tid); a != nil {
-			known = a.view.Load().Capabilities.Currency
-		}
+	return cmp.Or(r.terminalCurrency(), r.a.anyCurrency())
+}
+
+// anyCurrency is the terminal's as far as it is known, or else the first of the
+// contract's.
+func (a *actor) anyCurrency() money.Currency {
+	var known money.Currency
+	if its := a.site.actor(a.tid); its != nil {
+		known = its.view.Load().Capabilities.Currency
 	}
 	return cmp.Or(known, money.GBP)
 }

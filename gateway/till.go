@@ -47,6 +47,15 @@ var (
 	ErrUnavailable = errors.New("gateway: new requests are not taken at the moment")
 )
 
+// An UnavailableError is an ErrUnavailable with a Text for the cashier.
+type UnavailableError struct{ Text string }
+
+// Error is the text.
+func (e *UnavailableError) Error() string { return "gateway: " + e.Text }
+
+// Is makes it an ErrUnavailable.
+func (e *UnavailableError) Is(target error) bool { return target == ErrUnavailable }
+
 // An UnableError says that a terminal cannot do what it was asked for. Text is for
 // the cashier.
 type UnableError struct{ Text string }
@@ -123,7 +132,7 @@ type Begun struct {
 
 // Begin records a request, after which it goes its way. It waits for the journal
 // and never for the terminal. Where it returns an error nothing was begun:
-// ErrNoTerminal, ErrBusy, an *UnableError, ErrKeyDiffers or ErrUnavailable. Once it
+// ErrNoTerminal, ErrBusy, an *UnableError, ErrKeyDiffers or an *UnavailableError. Once it
 // was handed to its terminal it is begun or not whether or not ctx ends.
 func (t *Till) Begin(ctx context.Context, w Wish) (Begun, error) {
 	key := keptKey(w.Key)
@@ -144,7 +153,7 @@ func (t *Till) Begin(ctx context.Context, w Wish) (Begun, error) {
 		case <-ctx.Done():
 			return Begun{}, ctx.Err()
 		case <-t.g.ctx.Done():
-			return Begun{}, ErrUnavailable
+			return Begun{}, errorOf(stopping())
 		}
 	}
 }
@@ -157,7 +166,7 @@ func (t *Till) claimed(ctx context.Context, key string, w Wish) (Begun, error) {
 	case err != nil:
 		t.g.log.Error("what a request key stands for could not be read", "error", err)
 		t.site.keys.free(key)
-		return Begun{}, ErrUnavailable
+		return Begun{}, errorOf(storage(err))
 	case before != nil:
 		t.site.keys.free(key)
 		return t.replayed(ctx, before, w)
@@ -213,7 +222,7 @@ func (t *Till) start(ctx context.Context, key string, w Wish) (Begun, error) {
 	case <-ctx.Done():
 		return Begun{}, ctx.Err()
 	case <-t.g.ctx.Done():
-		return Begun{}, ErrUnavailable
+		return Begun{}, errorOf(stopping())
 	}
 }
 
@@ -221,10 +230,10 @@ func (t *Till) start(ctx context.Context, key string, w Wish) (Begun, error) {
 func (t *Till) ready(tid txn.TID) (*actor, error) {
 	if err := t.g.store.Healthy(); err != nil {
 		t.g.log.Error("a request was refused: the journal cannot take it", "error", err)
-		return nil, ErrUnavailable
+		return nil, errorOf(storage(err))
 	}
 	if t.g.Stopping() {
-		return nil, ErrUnavailable
+		return nil, errorOf(stopping())
 	}
 	a := t.g.find(t.site, tid)
 	if a == nil || !a.view.Load().Connected {
@@ -261,7 +270,7 @@ func errorOf(f *fault) error {
 	case spec.CodeRequestNotSupported:
 		return &UnableError{f.userMessage}
 	}
-	return ErrUnavailable
+	return &UnavailableError{f.userMessage}
 }
 
 // sess stands for the session that there is not, to read what its site has.
@@ -351,7 +360,7 @@ func (t *Till) Cancel(ctx context.Context, tid txn.TID, id txn.RequestID, wait b
 	case <-ctx.Done():
 		return false, ctx.Err()
 	case <-t.g.ctx.Done():
-		return false, ErrUnavailable
+		return false, errorOf(stopping())
 	}
 }
 

@@ -83,7 +83,7 @@ func inWords(v gateway.View) (out []string) {
 	for _, n := range v.Notices {
 		out = append(out, string(n.Value))
 	}
-	if v.Signing != nil {
+	if v.Signing {
 		out = append(out, "signature?")
 	}
 	switch {

@@ -20,6 +20,7 @@ import (
 	"github.com/tillwire/tillwire/gateway"
 	"github.com/tillwire/tillwire/internal/folder"
 	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/rest"
 	"github.com/tillwire/tillwire/site/console"
 	"github.com/tillwire/tillwire/site/docs"
 	"github.com/tillwire/tillwire/site/traffic"
@@ -48,6 +49,7 @@ type house struct {
 	sims    *simulators
 	hands   *controls // nil for none
 	console *console.Console
+	rest    *rest.Handler
 	traffic *traffic.Hub
 	score   *scoreKeeper // nil for none
 	office  *office
@@ -137,6 +139,8 @@ func openHouse(ctx context.Context, cfg houseConfig) (_ *house, err error) {
 		return nil, err
 	}
 	dc.Console = h.console
+	h.rest = rest.New(rest.Config{Gateway: h.gw, Log: cfg.Log, TLS: cfg.TLS != nil})
+	dc.REST = h.rest
 	d := door.New(dc)
 	doorCtx, shut := context.WithCancel(context.Background())
 	h.shutDoor = shut
@@ -250,6 +254,9 @@ func (h *house) close() error {
 	}
 	if h.traffic != nil {
 		h.traffic.Close()
+	}
+	if h.rest != nil {
+		h.rest.Close()
 	}
 	h.shutDoor()
 	if h.admin != nil {
