@@ -139,8 +139,9 @@ type tally struct {
 // A mark is what was found of a part last.
 type mark struct {
 	ScorePart
-	begun   int    // number of the frame with which the occasion began
-	missing string // what is right, where somebody is asked
+	begun   int       // number of the frame with which the occasion began
+	missing string    // what is right, where somebody is asked
+	before  time.Time // when it had failed before somebody gave their word
 }
 
 // Saw tells of a frame that went over a till's connection, or of a connection
@@ -449,6 +450,10 @@ func (s *Scorer) Say(site string, till int, step string, yes *bool, now time.Tim
 		m = &mark{ScorePart: p}
 		t.marks[step] = m
 	}
+	if m.Word {
+		m.Failed = m.before
+	}
+	m.before = m.Failed
 	switch {
 	case yes == nil:
 		m.State, m.Hint, m.Word = Eyes, m.missing, false

@@ -418,7 +418,7 @@ func rules(o ScorerOptions) []rule {
 		find: func(w *window) []occasion {
 			var out []occasion
 			for _, c := range w.calls {
-				if c.method == "sale" && c.answered < 0 && c.closed >= 0 {
+				if c.method == "sale" && len(c.notes) > 0 && c.answered < 0 && c.closed >= 0 {
 					o := w.after(c, c.closed)
 					o.lost = c.closed
 					out = append(out, o)

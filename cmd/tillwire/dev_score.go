@@ -138,3 +138,8 @@ func (k *scoreKeeper) Scores(site string) []console.Score {
 	}
 	return out
 }
+
+// Say takes down what somebody saw at a till.
+func (k *scoreKeeper) Say(site string, till int, step string, yes *bool) error {
+	return k.scorer.Say(site, till, step, yes, time.Now())
+}

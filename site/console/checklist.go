@@ -17,6 +17,8 @@ type Scorer interface {
 	// Scores are the scores of the tills of a site, the one that was heard last
 	// first.
 	Scores(site string) []Score
+	// Say answers the question of a step about a till; no answer takes one back.
+	Say(site string, till int, step string, yes *bool) error
 }
 
 // A Score is how far a till has come.
@@ -120,4 +122,28 @@ func (c *Console) scores(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.MarshalWrite(w, append([]Score{}, c.cfg.Score.Scores(site)...), jsontext.AllowInvalidUTF8(true)) // one that is gone needs no answer
+}
+
+// A sayAsk is what somebody saw at a till.
+type sayAsk struct {
+	Site string `json:"site"`
+	Till int    `json:"till"`
+	Step string `json:"step"`
+	Yes  *bool  `json:"yes"`
+}
+
+// say is the deed "say": a line that only eyes can tell.
+func (c *Console) say(_ context.Context, v viewer, ask jsontext.Value) (any, error) {
+	q, err := read[sayAsk](ask)
+	if err != nil {
+		return nil, err
+	}
+	site, err := v.site(q.Site)
+	if err != nil {
+		return nil, err
+	}
+	if c.cfg.Score == nil {
+		return nil, errNoScore
+	}
+	return nil, c.cfg.Score.Say(site, q.Till, q.Step, q.Yes)
 }

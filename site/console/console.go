@@ -103,7 +103,7 @@ func New(cfg Config) (*Console, error) {
 		"words":     watchWords,
 		"checklist": c.watchChecklist,
 	}
-	c.deeds = map[string]deed{}
+	c.deeds = map[string]deed{"say": c.say}
 	for name, d := range c.machineDeeds() {
 		c.deeds[name] = d
 	}
