@@ -32,6 +32,7 @@ type houseConfig struct {
 	Dir, Command, Listen string
 	TLS                  *tls.Config
 	BehindProxy          bool
+	REST                 rest.Config // what of it is set from outside
 	Dev                  bool
 	Controls             bool // of simulated terminals, under /dev/
 	Speed                float64
@@ -139,7 +140,9 @@ func openHouse(ctx context.Context, cfg houseConfig) (_ *house, err error) {
 		return nil, err
 	}
 	dc.Console = h.console
-	h.rest = rest.New(rest.Config{Gateway: h.gw, Log: cfg.Log, TLS: cfg.TLS != nil})
+	rc := cfg.REST
+	rc.Gateway, rc.Log, rc.TLS = h.gw, cfg.Log, cfg.TLS != nil
+	h.rest = rest.New(rc)
 	dc.REST = h.rest
 	d := door.New(dc)
 	doorCtx, shut := context.WithCancel(context.Background())

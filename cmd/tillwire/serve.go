@@ -49,6 +49,7 @@ type serveCmd struct {
 	TLSCert     string        `name:"tls-cert" type:"path" env:"TILLWIRE_TLS_CERT" placeholder:"FILE" help:"Certificate chain, PEM. Off loopback it is this and --tls-key, or --behind-proxy."`
 	TLSKey      string        `name:"tls-key" type:"path" env:"TILLWIRE_TLS_KEY" placeholder:"FILE" help:"Private key of the certificate, PEM."`
 	BehindProxy bool          `env:"TILLWIRE_BEHIND_PROXY" help:"A proxy in front of the gateway does the TLS."`
+	REST        restFlags     `embed:""`
 	Drain       time.Duration `default:"30s" env:"TILLWIRE_DRAIN" placeholder:"TIME" help:"How long to wait for running transactions when told to stop."`
 	SimSpeed    simSpeed      `default:"human" env:"TILLWIRE_SIM_SPEED" placeholder:"SPEED" help:"Pace of simulated terminals: human, max, or how many times faster than people."`
 	SimSeed     uint64        `env:"TILLWIRE_SIM_SEED" placeholder:"N" help:"Seed of simulated cards, auth codes and ids; 0 takes a new one each time."`
@@ -135,6 +136,9 @@ func (c serveCmd) Run(kctx *kong.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	if err := c.REST.check(); err != nil {
+		return usageError{err}
+	}
 	if err := door.CheckListen(c.Listen, secure != nil, c.BehindProxy, c.Dev); err != nil {
 		return usageError{err}
 	}
@@ -143,7 +147,7 @@ func (c serveCmd) Run(kctx *kong.Context, s streams) error {
 	defer ignore()
 	h, err := openHouse(context.Background(), houseConfig{
 		Dir: dir, Command: "tillwire serve", Listen: c.Listen, TLS: secure, BehindProxy: c.BehindProxy,
-		Dev: c.Dev, Controls: c.controls(), Speed: float64(c.SimSpeed), Seed: c.seed(), Always: c.Scenarios, ByAmount: c.ByAmount, Log: c.logger(s),
+		REST: c.REST.config(c.BehindProxy), Dev: c.Dev, Controls: c.controls(), Speed: float64(c.SimSpeed), Seed: c.seed(), Always: c.Scenarios, ByAmount: c.ByAmount, Log: c.logger(s),
 	})
 	if err != nil {
 		return err
@@ -168,14 +172,16 @@ func (c serveCmd) Run(kctx *kong.Context, s streams) error {
 func (c serveCmd) controls() bool { return c.Dev && !c.BehindProxy }
 
 // tls reads certificate and key, if there are any.
-func (c serveCmd) tls() (*tls.Config, error) {
+func (c serveCmd) tls() (*tls.Config, error) { return readTLS(c.TLSCert, c.TLSKey) }
+
+func readTLS(cert, key string) (*tls.Config, error) {
 	switch {
-	case c.TLSCert == "" && c.TLSKey == "":
+	case cert == "" && key == "":
 		return nil, nil
-	case c.TLSCert == "" || c.TLSKey == "":
+	case cert == "" || key == "":
 		return nil, usage("--tls-cert and --tls-key go together")
 	}
-	t, err := door.LoadTLS(c.TLSCert, c.TLSKey)
+	t, err := door.LoadTLS(cert, key)
 	return t, hint(err, "both files are PEM, readable for this user, and belong together")
 }
 
@@ -208,6 +214,7 @@ func (c serveCmd) greet(s streams, h *house) {
 		scheme = "wss"
 	}
 	fmt.Fprintf(s.out, "tillwire is ready at %s\n", (&url.URL{Scheme: scheme, Host: h.addr, Path: "/pac"}).String())
+	fmt.Fprintf(s.out, "REST at %s\n", (&url.URL{Scheme: strings.Replace(scheme, "ws", "http", 1), Host: h.addr, Path: "/pac/terminals"}).String())
 	fmt.Fprintf(s.out, "data folder %s\n", h.folder.Dir())
 	fmt.Fprintf(s.out, "docs at %s\n", (&url.URL{Scheme: strings.Replace(scheme, "ws", "http", 1), Host: h.addr, Path: "/docs/"}).String())
 	if !c.Dev {
