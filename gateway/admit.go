@@ -133,6 +133,11 @@ func (g *Gateway) Admit(k Knock) (*Ticket, error) {
 	if s == nil {
 		return nil, refuse(http.StatusUnauthorized, "The site of this API key is no longer there.")
 	}
+	if k.Face == facePAT {
+		if r := s.unserved(); r != nil {
+			return nil, r
+		}
+	}
 	t := &Ticket{g: g, site: s, key: key.ID, caller: txn.Caller{Face: k.Face}}
 	if err := t.read(k.Query); err != nil {
 		return nil, err
@@ -146,6 +151,15 @@ func (g *Gateway) Admit(k Knock) (*Ticket, error) {
 		}
 	}
 	return t, nil
+}
+
+// unserved refuses a till that would serve the tables of a site which keeps them
+// here, or returns nil.
+func (s *site) unserved() *Refusal {
+	if !s.keeps() {
+		return nil
+	}
+	return refuse(http.StatusForbidden, "This site's tables are kept over REST (%s). Delete them there, or have the operator set the site to websocket.", s.keeper.names())
 }
 
 func tooMany(most int) *Refusal {
@@ -215,17 +229,34 @@ func (t *Ticket) Open(c Conn) (*Session, error) {
 		}
 	}
 	if t.caller.Face == facePAT {
-		sess.line = &line{
-			sess: sess, board: t.site.board, final: t.final, acks: t.ext.acks,
-			open: map[jsonrpc.ID]*question{}, over: map[jsonrpc.ID]string{}, late: map[jsonrpc.ID]func(jsontext.Value){},
+		if r := t.serve(sess); r != nil {
+			t.site.leave(sess)
+			return nil, r
 		}
-		t.site.board.connect(sess.line)
 	}
 	t.g.metrics.sessions.WithLabelValues(t.caller.Face, t.version.String()).Inc()
 	if t.ext.late {
 		t.site.late.offer(sess.home())
 	}
 	return sess, nil
+}
+
+// serve makes a session the one that serves the site's tables, unless one was
+// stored here since the till knocked.
+func (t *Ticket) serve(sess *Session) *Refusal {
+	if t.site.keeper.door.enter(t.g.ctx) != nil {
+		return refuse(http.StatusServiceUnavailable, "The gateway is stopping. Please connect again in a few seconds.")
+	}
+	defer t.site.keeper.door.leave()
+	if r := t.site.unserved(); r != nil {
+		return r
+	}
+	sess.line = &line{
+		sess: sess, board: t.site.board, final: t.final, acks: t.ext.acks,
+		open: map[jsonrpc.ID]*question{}, over: map[jsonrpc.ID]string{}, late: map[jsonrpc.ID]func(jsontext.Value){},
+	}
+	t.site.board.connect(sess.line)
+	return nil
 }
 
 // workingKey finds a key by its public id.

@@ -149,6 +149,9 @@ func (g *Gateway) Reload(ctx context.Context) error {
 			sess.conn.Close(closePolicy, "the key was revoked")
 		}
 		s.links.closeWhere(func(id string) bool { return revoked[id] }, closePolicy, "the key was revoked")
+		if s.settings.Load().PAT == journal.PATREST {
+			s.board.hangUp("the site's tables are kept over REST now")
+		}
 	}
 	return nil
 }
@@ -299,6 +302,11 @@ func newSettings(s journal.Site) (*settings, error) {
 	}
 	if err := keepingTimes(s); err != nil {
 		return nil, err
+	}
+	switch s.PAT {
+	case journal.PATAuto, journal.PATWebSocket, journal.PATREST:
+	default:
+		return nil, fmt.Errorf("gateway: site %q: nobody called %q keeps tables", s.ID, s.PAT)
 	}
 	limits := map[string]time.Duration{}
 	for _, l := range spec.Default().Limits() {

@@ -95,6 +95,7 @@ func taking[T any](
 // A noAnswer says why a question has none.
 type noAnswer struct {
 	why   string         // for the record
+	says  string         // for the waiter, where there is more to say
 	sent  bool           // it may have reached a till
 	error *jsonrpc.Error // what the till said instead
 }
@@ -105,6 +106,8 @@ const maxScreen = 200
 // screen is what a waiter reads.
 func (n noAnswer) screen() string {
 	switch {
+	case n.says != "":
+		return n.says
 	case n.error != nil && n.error.UserMessage != "":
 		return printable(receipt.MaskPANs(n.error.UserMessage), maxScreen)
 	case n.error != nil:
@@ -124,6 +127,15 @@ func (b *switchboard) online() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.live != nil
+}
+
+// hangUp closes the connection of the till, if there is one.
+func (b *switchboard) hangUp(why string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.live != nil {
+		b.live.sess.conn.Close(closePolicy, why)
+	}
 }
 
 // wantsFinal reports whether the till wants to be asked for final receipts.

@@ -29,6 +29,9 @@ type Metrics struct {
 	takeoverLoops     prometheus.Counter
 	delivered         *prometheus.CounterVec
 	visits            *prometheus.CounterVec
+	tables            prometheus.Gauge
+	overrides         prometheus.Counter
+	strays            prometheus.Counter
 	running           *tally
 	runningGauge      prometheus.GaugeFunc
 }
@@ -66,6 +69,9 @@ func NewMetrics() *Metrics {
 		takeoverLoops: counter("pat_takeover_loops_total", "Takeovers beyond what a minute should see: tills push each other off."),
 		delivered:     vector("pat_notices_delivered_total", "Notices that tills have, by method.", "method"),
 		visits:        vector("visits_total", "Ends of visits at tables, by result.", "result"),
+		tables:        prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "tillwire", Name: "tables_stored", Help: "Tables that tills have stored here at the moment."}),
+		overrides:     counter("table_lock_overrides_total", "Locks of stored tables that a till overrode or an operator ended."),
+		strays:        counter("table_stray_payments_total", "Payments for stored tables that were deleted before the payment was known."),
 		running:       newTally(),
 	}
 	m.runningGauge = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -78,6 +84,7 @@ func (m *Metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.resolved, m.pruned,
 		m.sessions, m.requests, m.faults, m.outcomes, m.queries, m.deviations, m.signatureTimeouts,
+		m.tables, m.overrides, m.strays,
 		m.late, m.corrected, m.joined, m.conflicts, m.orphans, m.stateSeconds, m.takeovers, m.takeoverLoops, m.delivered, m.visits, m.runningGauge,
 	}
 }

@@ -165,6 +165,24 @@ func (o *outbox) done(b *switchboard, n *notice) {
 	o.next(b, n.queue)
 }
 
+// withdrawReports takes the reports out that wait, as delivered: tills come for
+// them themselves.
+func (b *switchboard) withdrawReports() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for queue, q := range b.box.queues {
+		q = slices.DeleteFunc(q, func(n *notice) bool {
+			if n.method == wire.MethodReportResponse {
+				n.delivered()
+			}
+			return n.method == wire.MethodReportResponse
+		})
+		if b.box.queues[queue] = q; len(q) == 0 {
+			delete(b.box.queues, queue)
+		}
+	}
+}
+
 // waiting counts the notices that wait.
 func (b *switchboard) waiting() int {
 	b.mu.Lock()

@@ -5,10 +5,10 @@ import (
 	"github.com/tillwire/tillwire/wire"
 )
 
-// askBill asks the till for the bill (the contract, section 5.3).
-func (v *visit) askBill(show func(lines []receipt.Line, message string)) {
+// bill asks the till for the bill (the contract, section 5.3).
+func (b *switchboard) bill(v *visit, show func(lines []receipt.Line, message string)) {
 	state := v.state
-	v.askReceipt(wire.MethodPOSReceipt, false, func(seconds float64) wire.Message {
+	b.askReceipt(v.a, wire.MethodPOSReceipt, false, func(seconds float64) wire.Message {
 		return wire.POSReceiptRequest{
 			TerminalID: wire.TerminalID{TID: state.TID}, WaiterID: string(state.Waiter), TableID: string(state.Table), Timeout: seconds,
 		}
@@ -16,9 +16,8 @@ func (v *visit) askBill(show func(lines []receipt.Line, message string)) {
 }
 
 // askReceipt asks the till for lines to print: at the end of the visit, or now.
-func (v *visit) askReceipt(method string, final bool, params func(seconds float64) wire.Message, show func([]receipt.Line, string)) {
-	a := v.a
-	a.site.board.ask(&question{
+func (b *switchboard) askReceipt(a *actor, method string, final bool, params func(seconds float64) wire.Message, show func([]receipt.Line, string)) {
+	b.ask(&question{
 		method: method, deadline: a.patDeadline(), params: params, final: final,
 		take: taking(wire.DecodePOSReceiptResult, nil, func(r wire.POSReceiptResult) {
 			a.do(func() { show(wire.ReceiptLines(r.ReceiptLines), "") })

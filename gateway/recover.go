@@ -27,11 +27,16 @@ func (g *Gateway) Recover(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("gateway: open streams: %w", err)
 	}
 	actors := make([]*actor, len(heads))
+	requests := 0
 	for i, h := range heads {
 		s := g.site(h.Site)
 		if s == nil {
 			return 0, fmt.Errorf("gateway: recovering request %s: its site %q is not there", h.Stream, h.Site)
 		}
+		if h.Kind == journal.KeptStream {
+			continue // it is of no terminal
+		}
+		requests++
 		if actors[i] = s.actor(h.TID); actors[i] == nil {
 			actors[i] = g.newActor(s, h.TID)
 		}
@@ -45,7 +50,7 @@ func (g *Gateway) Recover(ctx context.Context) (int, error) {
 	}
 	g.wg.Go(g.prunes)
 	// What tills are owed is in its order before the first of them connects.
-	return len(heads), g.settle(ctx)
+	return requests, g.settle(ctx)
 }
 
 // recoverAll recovers the streams with those heads, and returns what is to be
@@ -80,6 +85,8 @@ func (g *Gateway) recover(ctx context.Context, a *actor, h journal.Head) (resume
 	}
 	led := ledger{store: g.store, stream: h.Stream, count: len(records)}
 	switch h.Kind {
+	case journal.KeptStream:
+		return func() {}, g.site(h.Site).keeper.recover(h.Stream, records)
 	case journal.ReportStream:
 		led.key = h.RequestKey
 		r := &reportRun{a: a, led: led}

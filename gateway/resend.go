@@ -28,6 +28,9 @@ func (g *Gateway) Resend(ctx context.Context, stream journal.Stream, n int, by, 
 	if s == nil {
 		return 0, fmt.Errorf("gateway: no site %q", h.Site)
 	}
+	if h.Kind == journal.KeptStream {
+		return 0, ErrNothingToResend
+	}
 	a := s.actor(h.TID)
 	if a == nil {
 		a = g.newActor(s, h.TID)
@@ -39,7 +42,7 @@ func (g *Gateway) Resend(ctx context.Context, stream journal.Stream, n int, by, 
 			resent, err = a.resendReport(stream, n, by, reason)
 		case journal.VisitStream:
 			resent, err = a.resendVisit(table.VisitID(stream), n, by, reason)
-		case journal.TransactionStream, journal.DuplicateStream, journal.OrphanStream:
+		case journal.TransactionStream, journal.DuplicateStream, journal.KeptStream, journal.OrphanStream:
 			err = ErrNothingToResend
 		}
 		return err
@@ -78,7 +81,7 @@ func Requeue(ctx context.Context, j journal.Journal, stream journal.Stream, n in
 		}
 		again, err := requeueVisit(ctx, &l, n, by, reason)
 		return len(again), err
-	case journal.TransactionStream, journal.DuplicateStream, journal.OrphanStream:
+	case journal.TransactionStream, journal.DuplicateStream, journal.KeptStream, journal.OrphanStream:
 	}
 	return 0, ErrNothingToResend
 }

@@ -54,6 +54,9 @@ func (g *Gateway) Resolve(ctx context.Context, r Resolution) error {
 	if s == nil {
 		return fmt.Errorf("gateway: no site %q", h.Site)
 	}
+	if h.Kind == journal.KeptStream {
+		return notResolvable(h)
+	}
 	a := s.actor(h.TID)
 	if a == nil {
 		a = g.newActor(s, h.TID)
@@ -64,7 +67,7 @@ func (g *Gateway) Resolve(ctx context.Context, r Resolution) error {
 			return a.resolveTransaction(r)
 		case journal.VisitStream:
 			return a.resolvePayment(r)
-		case journal.ReportStream, journal.DuplicateStream, journal.OrphanStream:
+		case journal.ReportStream, journal.DuplicateStream, journal.KeptStream, journal.OrphanStream:
 		}
 		return notResolvable(h)
 	})
@@ -132,7 +135,7 @@ func Settle(ctx context.Context, j journal.Journal, r Resolution) error {
 			events = append(events, table.TerminalLost{At: now})
 		}
 		return r.record(ctx, &l, events...)
-	case journal.ReportStream, journal.DuplicateStream, journal.OrphanStream:
+	case journal.ReportStream, journal.DuplicateStream, journal.KeptStream, journal.OrphanStream:
 	}
 	return notResolvable(h)
 }
@@ -140,6 +143,9 @@ func Settle(ctx context.Context, j journal.Journal, r Resolution) error {
 // notResolvable says why no stream of that kind is ever resolved by hand.
 func notResolvable(h journal.Head) error {
 	why := "no money depends on a " + string(h.Kind)
+	if h.Kind == journal.KeptStream {
+		why = "it is a table, whose payments are those of the visits to it"
+	}
 	if h.Kind == journal.OrphanStream {
 		why = "the terminal has said what became of it"
 	}

@@ -14,6 +14,7 @@ import (
 type site struct {
 	settings atomic.Pointer[settings]
 	board    *switchboard // its Pay-At-Table side
+	keeper   *keeper      // of the tables that are stored here
 	keys     keyring      // the request keys in use
 	late     corrections  // what tills that were told TIMED_OUT have yet to hear
 	streams  streams      // of tills that resume
@@ -28,6 +29,7 @@ type site struct {
 
 func newSite(g *Gateway, s *settings) *site {
 	n := &site{board: newSwitchboard(g), actors: map[string]*actor{}}
+	n.keeper = newKeeper(g, n)
 	n.settings.Store(s)
 	return n
 }

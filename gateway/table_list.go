@@ -16,22 +16,27 @@ const (
 	maxTableName = 64
 )
 
-// tablesWanted asks the till for its tables (the contract, section 5.1).
+// tablesWanted has the waiter shown the tables (the contract, section 5.1).
 func (a *actor) tablesWanted(e terminal.TablesWanted) {
 	v := a.openVisit(e.Visit, e.Waiter)
 	if v == nil || v.state.State != table.Listing {
 		return
 	}
-	show := func(l terminal.TableList) { a.do(func() { v.answer(l) }) }
-	a.site.board.ask(&question{
+	a.site.source().list(v, func(l terminal.TableList) { v.answer(l) })
+}
+
+// list asks the till for its tables.
+func (b *switchboard) list(v *visit, show func(terminal.TableList)) {
+	a, state := v.a, v.state
+	b.ask(&question{
 		method: wire.MethodTableList, deadline: a.patDeadline(),
 		params: func(seconds float64) wire.Message {
-			return wire.TableListRequest{TerminalID: wire.TerminalID{TID: string(a.tid)}, WaiterID: string(v.state.Waiter), Timeout: seconds}
+			return wire.TableListRequest{TerminalID: wire.TerminalID{TID: state.TID}, WaiterID: string(state.Waiter), Timeout: seconds}
 		},
 		take: taking(wire.DecodeTableListResult, nil, func(r wire.TableListResult) {
-			show(terminal.TableList{Tables: lockable(r.Tables), Currency: r.Currency})
+			a.do(func() { show(terminal.TableList{Tables: lockable(r.Tables), Currency: r.Currency}) })
 		}),
-		none: func(n noAnswer) { show(terminal.TableList{Message: n.screen()}) },
+		none: func(n noAnswer) { a.do(func() { show(terminal.TableList{Message: n.screen()}) }) },
 	})
 }
 

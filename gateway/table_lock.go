@@ -8,14 +8,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/wire"
 )
 
-// tableWanted asks the till to lock a table (the contract, section 5.2). That
-// it is about to be asked is on disk before it is.
+// tableWanted has a table locked for the waiter (the contract, section 5.2). That
+// the till, or the table kept here, is about to be asked is on disk before it is.
 func (a *actor) tableWanted(e terminal.TableWanted) {
 	refuse := func(message string) { a.answerTable(e.Visit, terminal.TableLock{Message: message}) }
 	v := a.openVisit(e.Visit, e.Waiter)
@@ -30,13 +31,14 @@ func (a *actor) tableWanted(e terminal.TableWanted) {
 		refuse("The card machine is busy.")
 		return
 	}
-	board := a.site.board
-	if !board.online() {
+	src := a.site.source()
+	kept, hindrance := src.find(v, e.Table)
+	if hindrance != "" {
 		v.forget()
-		refuse(noAnswer{}.screen())
+		refuse(hindrance)
 		return
 	}
-	if a.unsettled(e.Table, v) || a.doubted[e.Table] > 0 {
+	if a.unsettled(e.Table, kept, v) || a.doubted[e.Table] > 0 {
 		refuse("The table is not settled yet. Please try again in a moment.")
 		return
 	}
@@ -49,7 +51,7 @@ func (a *actor) tableWanted(e terminal.TableWanted) {
 		refuse("Payments cannot be stored at the moment.")
 		return
 	}
-	intended := table.LockIntended{Table: e.Table, At: time.Now().UTC()}
+	intended := table.LockIntended{Table: e.Table, Kept: kept, At: time.Now().UTC()}
 	if err := v.record(a.g.ctx, intended); err != nil {
 		a.g.log.Error("a table was refused: it could not be recorded", "error", err)
 		if errors.Is(err, journal.ErrUncertain) {
@@ -70,23 +72,40 @@ func (a *actor) tableWanted(e terminal.TableWanted) {
 		return
 	}
 	a.hold(v)
-	currency := a.currency()
-	board.ask(&question{
+	src.lock(v)
+}
+
+// find implements source: of its tables only the till knows.
+func (b *switchboard) find(*visit, table.TableID) (table.KeptID, string) {
+	if !b.online() {
+		return "", noAnswer{}.screen()
+	}
+	return "", ""
+}
+
+// lock asks the till.
+func (b *switchboard) lock(v *visit) {
+	a, state, currency := v.a, v.state, v.a.currency()
+	b.ask(&question{
 		method: wire.MethodTableLock, deadline: a.patDeadline(), once: true,
 		params: func(seconds float64) wire.Message {
-			return wire.TableLockRequest{TerminalID: wire.TerminalID{TID: string(a.tid)}, WaiterID: string(v.state.Waiter), TableID: string(e.Table), Timeout: seconds}
+			return wire.TableLockRequest{TerminalID: wire.TerminalID{TID: state.TID}, WaiterID: string(state.Waiter), TableID: string(state.Table), Timeout: seconds}
 		},
 		take: taking(wire.DecodeTableLockResult, func(r wire.TableLockResult) *fault {
 			if r.Confirmed && r.Currency != currency {
 				return &fault{code: spec.CodeInvalidParams, message: fmt.Sprintf("Invalid params: /result/currency must be %s, the terminal's", currency)}
 			}
 			return nil
-		}, func(r wire.TableLockResult) { a.do(func() { v.lockAnswered(r) }) }),
+		}, func(r wire.TableLockResult) {
+			a.do(func() {
+				v.lockAnswered(lockAnswer{granted: r.Confirmed, amount: r.Amount, currency: r.Currency, why: "the till refused", screen: "The table cannot be paid now."})
+			})
+		}),
 		none: func(n noAnswer) { a.do(func() { v.lockUnanswered(n) }) },
 		late: func(result jsontext.Value) {
 			r, _, bad := wire.DecodeTableLockResult(wire.V1, result)
 			if bad == nil && r.Confirmed {
-				a.do(func() { a.lockedLate(e.Visit) })
+				a.do(func() { a.lockedLate(state.ID) })
 			}
 		},
 	})
@@ -94,10 +113,10 @@ func (a *actor) tableWanted(e terminal.TableWanted) {
 
 // unsettled reports whether the till is owed the unlock of another visit to that
 // table from here. To the till a lock is the terminal's: the unlock of one visit
-// would end another one's.
-func (a *actor) unsettled(id table.TableID, but *visit) bool {
+// would end another one's. A kept table of that name may be another table.
+func (a *actor) unsettled(id table.TableID, kept table.KeptID, but *visit) bool {
 	for _, w := range a.works {
-		if v, ok := w.(*visit); ok && v != but && v.state.Asked && v.state.Table == id {
+		if v, ok := w.(*visit); ok && v != but && v.state.Asked && v.state.Table == id && v.state.Kept == kept {
 			return true
 		}
 	}
@@ -115,28 +134,37 @@ func (a *actor) lockedLate(id table.VisitID) {
 		return
 	}
 	if v != nil {
-		v.unlockAgain = !a.unsettled(v.state.Table, v)
+		v.unlockAgain = !a.unsettled(v.state.Table, v.state.Kept, v)
 		v.advance()
 	}
 }
 
-// lockAnswered is the till's answer.
-func (v *visit) lockAnswered(r wire.TableLockResult) {
+// A lockAnswer is what came of a wish to lock a table.
+type lockAnswer struct {
+	granted  bool
+	amount   money.Minor // outstanding
+	currency money.Currency
+	// why it was not granted, for the record, and what the waiter is shown then.
+	why, screen string
+}
+
+// lockAnswered is told whether the table is locked.
+func (v *visit) lockAnswered(r lockAnswer) {
 	now := time.Now().UTC()
-	var e table.Event = table.LockRefused{Why: "the till refused", At: now}
-	if r.Confirmed {
-		e = table.LockConfirmed{Amount: r.Amount, Currency: r.Currency, At: now}
+	var e table.Event = table.LockRefused{Why: r.why, At: now}
+	if r.granted {
+		e = table.LockConfirmed{Amount: r.amount, Currency: r.currency, At: now}
 	}
 	if v.state.State == table.Locking && !v.must(func() { v.lockAnswered(r) }, e) {
 		return
 	}
 	switch {
-	case !r.Confirmed:
-		v.notLocked("The table cannot be paid now.")
+	case !r.granted:
+		v.notLocked(r.screen)
 	case v.leaving != "":
 		v.leave(v.leaving)
 	case v.state.State == table.Locked:
-		v.answer(terminal.TableLock{Granted: true, Amount: r.Amount, Currency: r.Currency})
+		v.answer(terminal.TableLock{Granted: true, Amount: r.amount, Currency: r.currency})
 		if v.state.Lost { // its time may have run out before there was anything to unlock
 			v.waitForTerminal()
 		}

@@ -34,7 +34,8 @@ type visit struct {
 	// unlockAgain says that the till locked the table after it was, or may have
 	// been, told of the unlock: it is told once more.
 	unlockAgain bool
-	owed        int // entries of the outbox that were handed to the switchboard
+	settling    *time.Timer // what a kept table is owed is tried again then
+	owed        int         // entries of the outbox that were handed to the switchboard
 	askAgain    time.Duration
 }
 
@@ -184,7 +185,7 @@ func (v *visit) billWanted() {
 		return
 	}
 	v.billAsked = true
-	v.askBill(func(lines []receipt.Line, message string) {
+	v.source().bill(v, func(lines []receipt.Line, message string) {
 		v.billAsked = false
 		if v.state.State == table.Printing {
 			v.note(table.BillAnswered{At: time.Now().UTC()})
@@ -444,7 +445,10 @@ func (v *visit) deliver() {
 	}
 }
 
-func (v *visit) owe(e table.Entry) {
+func (v *visit) owe(e table.Entry) { v.source().tell(v, e) }
+
+// tell implements source: the till is owed a notice.
+func (b *switchboard) tell(v *visit, e table.Entry) {
 	n := &notice{
 		queue: "table " + string(v.state.Table), stream: v.stream, at: e.At, method: wire.MethodTableUnlock,
 		delivered: func() { v.a.do(func() { v.delivered(e.N) }) },
@@ -456,7 +460,7 @@ func (v *visit) owe(e table.Entry) {
 		n.method = wire.MethodTransactionResponse
 		n.message = func() wire.Message { return transactionResponse(state, e, zone) }
 	}
-	v.a.site.board.owe(n)
+	b.owe(n)
 }
 
 func (v *visit) delivered(n int) {
@@ -467,7 +471,7 @@ func (v *visit) delivered(n int) {
 
 // forget lets go of a visit that needs nobody any more.
 func (v *visit) forget() {
-	for _, t := range []*time.Timer{v.lostTimer, v.flushing} {
+	for _, t := range []*time.Timer{v.lostTimer, v.flushing, v.settling} {
 		if t != nil {
 			t.Stop()
 		}
