@@ -10,6 +10,9 @@ func overScene(o TableOptions) *Scene {
 			if !p.Connected() {
 				return nil
 			}
+			if err := p.Serve(firstTID, Visit{Waiter: o.Waiters[0]}); err != nil { // so the gateway has it
+				return err
+			}
 			p.Tell("Another till connects; this one must stay away for %v.", o.Stays)
 			if err := p.stage().TakeOver(p.ctx); err != nil {
 				return err

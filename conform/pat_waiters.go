@@ -58,14 +58,14 @@ func patWaiters(o TableOptions, scene *Scene) Check {
 		}
 		var frames []int
 		for _, l := range by(all, "tableListRequest") {
-			if v, bad := s.unanswered(l, errorsAreFine); bad {
-				return v
+			if _, bad := s.unanswered(l, errorsAreFine); bad {
+				return wait("the till gives no list that can be used", l.at)
 			}
 			frames = append(frames, l.answered)
 		}
 		for _, l := range by(about(all, table), "tableLockRequest") {
-			if v, bad := s.unanswered(l, errorsAreFine); bad {
-				return v
+			if _, bad := s.unanswered(l, errorsAreFine); bad {
+				continue // which another line is about
 			}
 			if l.waiter() == other && l.confirmed() {
 				return fail("the till has confirmed table "+table+" to waiter "+other+", and it is waiter "+own+"'s: the list leaves it out, but it can be keyed in", l.at, l.answered)

@@ -141,12 +141,21 @@ func (r *Relay) Lose(method string) {
 }
 
 // Away cuts the till's connections and lets none in, as if there were no network,
-// or ends that.
+// or ends that. The gateway has taken leave of the till when it returns.
 func (r *Relay) Away(away bool) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.away = away; away {
-		r.cut()
+	r.away = away
+	var gone []*pair
+	if away {
+		for number, p := range r.pairs {
+			gone = append(gone, p)
+			r.ended(number, p, true)
+			p.till.Abort()
+		}
+	}
+	r.mu.Unlock()
+	for _, p := range gone {
+		_ = p.gateway.Close(ws.GoingAway, "") // it is gone one way or the other
 	}
 }
 

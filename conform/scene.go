@@ -109,9 +109,31 @@ func (p *Play) Tell(format string, args ...any) { p.run.cfg.Hands.Tell(fmt.Sprin
 
 func (p *Play) stage() Stage { return p.run.cfg.Stage }
 
-// Serve has a waiter do a visit, and Resume lets one that holds go on, as those
-// of a [Service].
-func (p *Play) Serve(tid string, v Visit) error { return p.stage().Serve(p.ctx, tid, v) }
+// Serve has a waiter do a visit at a card machine. A till that has just connected
+// is tried until the gateway has it.
+func (p *Play) Serve(tid string, v Visit) error {
+	patience := time.NewTimer(p.run.cfg.Patience)
+	defer patience.Stop()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		from := len(p.frames())
+		if err := p.stage().Serve(p.ctx, tid, v); err != nil {
+			return err
+		}
+		all, _ := p.run.since(0)
+		if len(by(asks(p.frames()[from:]), "tableListRequest")) > 0 || len(alive(all)) == 0 {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-patience.C:
+			return nil
+		case <-p.ctx.Done():
+			return p.ctx.Err()
+		}
+	}
+}
 
 // Resume lets a visit that holds go on.
 func (p *Play) Resume(tid string, leave bool) error { return p.stage().Resume(p.ctx, tid, leave) }

@@ -142,6 +142,32 @@ func without(list []string, those ...string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(id string) bool { return slices.Contains(those, id) })
 }
 
+// wantLines checks that one line failed, or none, and which were not reached.
+func wantLines(t *testing.T, r conform.Report, line string, notReached []string) {
+	t.Helper()
+	fails := []string{}
+	if line != "" {
+		fails = append(fails, line)
+	}
+	if diff := cmp.Diff(fails, linesIn(r, conform.Failed)); diff != "" {
+		t.Errorf("failed lines (-want +got):\n%s", diff)
+	}
+	slices.Sort(notReached)
+	missed := linesIn(r, conform.NotReached)
+	slices.Sort(missed)
+	if diff := cmp.Diff(append([]string{}, notReached...), missed); diff != "" {
+		t.Errorf("lines that were not reached (-want +got):\n%s", diff)
+	}
+	for _, l := range r.Lines {
+		if l.State != conform.Passed && len(l.Hint) < 20 {
+			t.Errorf("%s: the hint says too little: %q", l.ID, l.Hint)
+		}
+		if l.State == conform.Failed && l.Needs != conform.ByWord && len(l.Evidence) == 0 {
+			t.Errorf("%s: failed without a message that shows it", l.ID)
+		}
+	}
+}
+
 // TestBadTills: each fails its line and no other; what needs something that it
 // lacks is not reached; all other lines pass.
 func TestBadTills(t *testing.T) {
@@ -224,30 +250,9 @@ func TestBadTills(t *testing.T) {
 	reports := tryTills(t, tills)
 	for i, tt := range cases {
 		t.Run(tt.flaw, func(t *testing.T) {
-			r, till := reports[i], tills[i]
-			fails := []string{}
-			if tt.fails != "" {
-				fails = append(fails, tt.fails)
-			}
-			if diff := cmp.Diff(fails, linesIn(r, conform.Failed)); diff != "" {
-				t.Errorf("failed lines (-want +got):\n%s", diff)
-			}
-			slices.Sort(tt.notReached)
-			missed := linesIn(r, conform.NotReached)
-			slices.Sort(missed)
-			if diff := cmp.Diff(append([]string{}, tt.notReached...), missed); diff != "" {
-				t.Errorf("lines that were not reached (-want +got):\n%s", diff)
-			}
-			for _, l := range r.Lines {
-				if l.State != conform.Passed && len(l.Hint) < 20 {
-					t.Errorf("%s: the hint says too little: %q", l.ID, l.Hint)
-				}
-				if l.State == conform.Failed && l.Needs != conform.ByWord && len(l.Evidence) == 0 {
-					t.Errorf("%s: failed without a message that shows it", l.ID)
-				}
-			}
+			wantLines(t, reports[i], tt.fails, tt.notReached)
 			if t.Failed() {
-				t.Log(strings.Join(till.log, "\n"))
+				t.Log(strings.Join(tills[i].log, "\n"))
 			}
 		})
 	}
