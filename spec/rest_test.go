@@ -9,9 +9,16 @@ import (
 )
 
 // restFiles are the files of the REST interface.
-func restFiles() []string { return []string{"rest/errors.json"} }
-
-func restVersions() []string { return []string{spec.V0, spec.V1, spec.V2} }
+func restFiles() []string {
+	files := []string{"rest/about.md"}
+	for _, table := range []string{"endpoints", "objects", "enums", "parameters", "headers", "errors"} {
+		files = append(files, "rest/"+table+".json")
+	}
+	for _, e := range spec.Default().REST().Endpoints() {
+		files = append(files, "rest/"+e.Name+"/about.md", "rest/"+e.Name+"/examples.json")
+	}
+	return files
+}
 
 // Tills in the field look for these words anywhere in a body (the contract of
 // REST, section 11), so no text may hold them; but for the one that means it.
@@ -19,7 +26,7 @@ func TestRESTTextsHoldNoWordThatTillsLookFor(t *testing.T) {
 	r := spec.Default().REST()
 	var texts []string
 	for _, e := range r.Errors() {
-		for _, v := range restVersions() {
+		for _, v := range spec.RESTVersions() {
 			texts = append(texts, e.Text(v))
 		}
 	}
@@ -59,7 +66,7 @@ func TestRESTErrors(t *testing.T) {
 		var seen []string
 		for _, w := range e.Texts {
 			for _, v := range w.Versions {
-				if slices.Contains(seen, v) || !slices.Contains(restVersions(), v) {
+				if slices.Contains(seen, v) || !slices.Contains(spec.RESTVersions(), v) {
 					t.Errorf("%s: version %q twice or unknown", e.Name, v)
 				}
 				seen = append(seen, v)

@@ -212,6 +212,7 @@ type NotificationValue struct {
 	Value   string `json:"value"`
 	Group   string `json:"group"`
 	Since   string `json:"since"` // the first version that has it
+	REST    string `json:"rest"`  // likewise of the REST interface; empty if all have it
 	Meaning string `json:"meaning"`
 }
 
