@@ -58,10 +58,45 @@ type Notice struct {
 	At    time.Time
 }
 
-// Polls are the views of a site's requests that are in hand and were looked at.
+// Polls are the views of a site's requests that were looked at: of those that are
+// in hand, and lately of those that are not.
 type polls struct {
 	mu  sync.Mutex
 	all map[txn.RequestID]*poll
+	old map[txn.RequestID]oldView
+}
+
+// An oldView is what a number of records came to.
+type oldView struct {
+	records int
+	view    View
+}
+
+// maxOldViews bounds how many are kept.
+const maxOldViews = 512
+
+// recall returns the view of a stream of so many records, if it is remembered.
+func (p *polls) recall(id txn.RequestID, records int) (View, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o, ok := p.old[id]
+	return o.view, ok && o.records == records
+}
+
+// remember keeps a view for the next look; any other may go for it.
+func (p *polls) remember(id txn.RequestID, records int, v View) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.old == nil {
+		p.old = map[txn.RequestID]oldView{}
+	}
+	for other := range p.old {
+		if len(p.old) < maxOldViews {
+			break
+		}
+		delete(p.old, other)
+	}
+	p.old[id] = oldView{records, v}
 }
 
 // A poll is the view of one request while it changes.
@@ -153,7 +188,13 @@ func (t *Till) Look(ctx context.Context, tid txn.TID, id txn.RequestID) (View, <
 			return v, changed, nil
 		}
 	}
+	if v, ok := t.site.polls.recall(id, h.Records); ok {
+		return v, nil, nil
+	}
 	v, err := t.read(ctx, h)
+	if err == nil && v.Ended && !v.Waits { // else it is shown as it goes on, by who has it in hand
+		t.site.polls.remember(id, h.Records, v)
+	}
 	return v, nil, err
 }
 

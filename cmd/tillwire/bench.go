@@ -12,7 +12,7 @@ import (
 )
 
 type benchCmd struct {
-	Only  []string `placeholder:"NAME,…" help:"Measure these only: relay, sales, link, cpu, visits, memory, growth, recovery, traffic, demo."`
+	Only  []string `placeholder:"NAME,…" help:"Measure these only: relay, sales, link, cpu, visits, memory, growth, recovery, traffic, polling, demo."`
 	Quick bool     `help:"Fewer rounds, connections and sales: two minutes, and a wide spread."`
 	Dir   string   `type:"existingdir" placeholder:"DIR" help:"Make the journals in a folder under this one, on the disk to be measured; by default the system's folder for temporary files."`
 	Seed  uint64   `placeholder:"N" help:"Seed of amounts and of the simulated card; 0 takes a new one each time."`

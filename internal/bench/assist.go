@@ -30,6 +30,8 @@ func Assist(role string, in io.Reader, out io.Writer) error {
 		return serveRecovery(in, out)
 	case RoleTerminals:
 		return serveTerminals(in, out)
+	case RolePolled, RolePolledBare:
+		return servePolled(role == RolePolledBare, in, out)
 	}
 	return fmt.Errorf("no role %q", role)
 }

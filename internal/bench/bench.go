@@ -35,11 +35,12 @@ const (
 	Growth   = "growth"
 	Recovery = "recovery"
 	Traffic  = "traffic"
+	Polling  = "polling"
 )
 
 // Names lists the measurements.
 func Names() []string {
-	return []string{Relay, Sales, Link, CPU, Visits, Memory, Growth, Recovery, Traffic, Demo}
+	return []string{Relay, Sales, Link, CPU, Visits, Memory, Growth, Recovery, Traffic, Polling, Demo}
 }
 
 // An Effort says how much is measured. Use Full or Quick.
@@ -51,6 +52,8 @@ type Effort struct {
 	Visits       int           // to tables, at once
 	Connections  int           // idle ones
 	MemoryRounds int           // turns of each side with all connections
+	Pollers      int           // tills that ask over and over
+	PollEvery    time.Duration // and how often each does; by the contract once a second
 	GrowthSales  int           // sales in each turn, after a quarter as many to warm up
 	Behind       []int         // records behind a sale: few, then each of the others against that
 	Finished     [2]int        // sales behind a start, and a hundredth of each open
@@ -61,7 +64,7 @@ type Effort struct {
 func Full() Effort {
 	return Effort{
 		Rounds: 7, Samples: 500, Window: time.Second, InFlight: []int{1, 16, 128},
-		Visits: 500, Connections: 10_000, MemoryRounds: 3,
+		Visits: 500, Connections: 10_000, MemoryRounds: 3, Pollers: 1000, PollEvery: time.Second,
 		GrowthSales: 2000, Behind: []int{10_000, 1_000_000, 15_000_000}, Finished: [2]int{100_000, 1_000_000}, Demos: 5,
 	}
 }
@@ -70,7 +73,7 @@ func Full() Effort {
 func Quick() Effort {
 	return Effort{
 		Rounds: 3, Samples: 200, Window: 300 * time.Millisecond, InFlight: []int{1, 16, 128},
-		Visits: 500, Connections: 2000, MemoryRounds: 1,
+		Visits: 500, Connections: 2000, MemoryRounds: 1, Pollers: 1000, PollEvery: time.Second,
 		GrowthSales: 1000, Behind: []int{10_000, 1_000_000}, Finished: [2]int{10_000, 100_000}, Demos: 1,
 	}
 }
@@ -129,6 +132,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		{Growth, b.growth},
 		{Recovery, b.recovery},
 		{Traffic, b.traffic},
+		{Polling, b.polling},
 		{Demo, b.demo},
 	} {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, m.name) {

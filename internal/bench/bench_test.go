@@ -47,7 +47,7 @@ func tiny(t *testing.T, only ...string) Options {
 	return Options{
 		Effort: Effort{
 			Rounds: 2, Samples: 10, Window: 20 * time.Millisecond, InFlight: []int{1, 3},
-			Visits: 5, Connections: 60, MemoryRounds: 1,
+			Visits: 5, Connections: 60, MemoryRounds: 1, Pollers: 9, PollEvery: 20 * time.Millisecond,
 			GrowthSales: 8, Behind: []int{13, 40}, Finished: [2]int{100, 200}, Demos: 2,
 		},
 		Only: only, Seed: 7, Dir: t.TempDir(),
@@ -86,6 +86,11 @@ func TestRun(t *testing.T) {
 		Traffic: {
 			"relay, the page closed / without a tap", "relay, the page open / without a tap",
 			"shown with none left out", "kept with none dropped",
+		},
+		Polling: {
+			"9 tills at their pace, 99 of 100 answers: the gateway / a bare handler",
+			"as fast as answered: the gateway / a bare handler", "processor of a poll: the gateway / a bare handler",
+			"9 tills, memory of each: the gateway / a bare handler",
 		},
 		Demo: {"one demonstration"},
 	}

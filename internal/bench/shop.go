@@ -12,6 +12,7 @@ import (
 	"github.com/tillwire/tillwire/door"
 	"github.com/tillwire/tillwire/gateway"
 	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/rest"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
 )
@@ -48,6 +49,9 @@ func tid(i int) txn.TID { return txn.TID(strconv.Itoa(firstTID + i)) }
 func unlimited() gateway.Limits {
 	return gateway.Limits{MessagesPerSecond: 1e9, MessageBurst: 1e9, InFlight: 1e6, Connections: 1e6}
 }
+
+// unpaced is a pace that is not what is measured.
+func unpaced() rest.Pace { return rest.Pace{Burst: 1e9, Every: 1} }
 
 // settleIn makes the shop's site and key, unless they are there.
 func settleIn(ctx context.Context, r journal.Register) error {
@@ -101,7 +105,7 @@ func openTappedShop(ctx context.Context, store journal.Store, n int, perform fun
 	s.url = fmt.Sprintf("ws://%s/pac?token=%s&api-version=v1&software-house-id=BENCH&installer-id=BENCH", s.addr, key)
 	// The tills here answer no pings, and nothing here takes long enough to miss
 	// one.
-	d := door.New(door.Config{Gateway: s.gw, PingInterval: time.Hour, MaxConnections: 1e6, Terminals: s.dialIn, Tap: tap})
+	d := door.New(door.Config{Gateway: s.gw, PingInterval: time.Hour, MaxConnections: 1e6, Terminals: s.dialIn, Tap: tap, REST: rest.New(rest.Config{Gateway: s.gw, Pace: unpaced()})})
 	open, shut := context.WithCancel(context.Background())
 	s.shut = shut
 	s.wg.Go(func() { s.err = d.Serve(open, ln) })
