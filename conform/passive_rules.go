@@ -370,7 +370,7 @@ func rules(o ScorerOptions) []rule {
 		find: whenever((*window).wished),
 	})
 	add("pac.cancelLate", rule{
-		todo: "Sell something on VCMDEMOSIP0, and cancel once the till shows PIN_ENTRY.",
+		todo: "Sell something on VCMDEMOSIP0, and cancel once the till shows CONNECTING.",
 		find: whenever(func(w *window, c *call) bool { return c.took() == "SUCCESSFUL" && w.wished(c) }),
 		ask:  booked("Has the till booked the TOTAL as paid, although it was asked to cancel?"),
 	})

@@ -35,11 +35,11 @@ func keepScore(hub *traffic.Hub) *scoreKeeper {
 		defer close(k.done)
 		defer reader.Leave()
 		for {
-			began := time.Now()
 			b, err := reader.Next(ctx, scoreMost)
 			if err != nil {
 				return // closed
 			}
+			began := time.Now()
 			k.take(b)
 			rest := time.NewTimer(max(scoreEvery, 3*time.Since(began)))
 			select {
