@@ -173,6 +173,11 @@ func (k *keeper) change(ctx context.Context, t *keptTable, decide decision) (bef
 		return before, after, err
 	}
 	defer t.turn.leave()
+	if t.doubt { // what it was decided on would not be true
+		if err := t.conflicted(ctx, t.resolve(ctx)); err != nil && !errors.Is(err, journal.ErrConflict) {
+			return before, after, err
+		}
+	}
 	for range 2 {
 		before = t.state
 		err = t.append(ctx, decide(before))
