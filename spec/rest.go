@@ -138,7 +138,6 @@ type RESTField struct {
 	RequiredFor   []string `json:"requiredFor"` // the values of By for which it is
 	OnlyFor       []string `json:"onlyFor"`     // the values of By for which it may say something
 	NotFor        []string `json:"notFor"`      // those for which it may not
-	PassedOver    bool     `json:"passedOver"`  // where it is not required, it may be anything
 	Example       string   `json:"example"`
 	Text          string   `json:"text"`
 }
