@@ -21,7 +21,9 @@ const (
 // A Verdict is what a judge says of what it has seen.
 type Verdict struct {
 	State State
-	Hint  string // for the developer: what is wrong and what to do, or what was missing
+	// Hint is for the developer: what is wrong and what to do, or what was
+	// missing; with Ask, what would be right.
+	Hint string
 	// Frames are the numbers, among those that were seen, of what decided.
 	Frames []int
 	// Settle says that the verdict holds only if nothing else comes for a while.
@@ -32,6 +34,14 @@ type Verdict struct {
 	// Ask says that the wire has shown what it can, and that it is left to
 	// somebody's word.
 	Ask bool
+}
+
+// missing is what an open verdict waits for.
+func (v Verdict) missing() string {
+	if v.Ask && v.Hint != "" {
+		return "nobody has said whether " + v.Hint
+	}
+	return v.Hint
 }
 
 // An Order is what is to be done at the till. Amounts are minor units.

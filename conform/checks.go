@@ -90,19 +90,25 @@ func (s *Seen) ran(result string) (*call, Verdict, bool) {
 	case c == nil:
 		return nil, wait(fmt.Sprintf("no request %q came from the till", s.Order.Method)), false
 	case c.answered < 0:
-		return c, wait(fmt.Sprintf("the till's request %q was not answered while the till listened", c.method), c.at), false
+		return c, wait(fmt.Sprintf("the till's request %q was not answered before its connection ended, or the step did", c.method), c.at), false
 	case c.answer.fault != nil:
 		return c, wait(fmt.Sprintf("the till's request %q was refused: %s", c.method, c.answer.fault.Message), c.at, c.answered), false
 	case result != "" && c.took() != result:
-		return c, wait(fmt.Sprintf("the %s ended %s and should have ended %s; it could not be judged", c.method, c.took(), result), c.at, c.answered), false
+		return c, wait(fmt.Sprintf("this step needs a %s that ends %s, and it ended %s", c.method, result, c.took()), c.at, c.answered), false
 	}
 	return c, Verdict{}, true
 }
 
-// said decides by a word. It is given what precise members say: whether they say
-// anything, and what is wrong. Where they say nothing, the plain yes or no counts.
-func (s *Seen) said(missing string, precise func(Word) (known bool, wrong string), frames ...int) Verdict {
-	asks := Verdict{Hint: missing, Ask: true, Frames: sorted(frames)}
+// said decides by a word. It is given what is right, and what precise members
+// say: whether they say anything, and what is wrong. Where they say nothing, the
+// plain yes or no counts.
+func (s *Seen) said(right string, precise func(Word) (known bool, wrong string), frames ...int) Verdict {
+	return s.saidOr(right, "", precise, frames...)
+}
+
+// saidOr is said with what to change where the plain answer is no.
+func (s *Seen) saidOr(right, change string, precise func(Word) (known bool, wrong string), frames ...int) Verdict {
+	asks := Verdict{Hint: right, Ask: true, Frames: sorted(frames)}
 	if s.Word == nil {
 		return asks
 	}
@@ -118,7 +124,11 @@ func (s *Seen) said(missing string, precise func(Word) (known bool, wrong string
 	case *s.Word.Yes:
 		return settled(frames...)
 	}
-	return fail("the question of this step was answered with no; it is right when: "+missing, frames...)
+	hint := "the answer to the question was no, and it has to be so that " + right
+	if change != "" {
+		hint += ": " + change
+	}
+	return fail(hint, frames...)
 }
 
 // none is for words without members of their own.

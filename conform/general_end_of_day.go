@@ -12,7 +12,9 @@ func generalEndOfDay() Check {
 			if !ok {
 				return v
 			}
-			return s.said("an end of day is run each day", none, c.at, c.answered)
+			return s.saidOr("an end of day is run each day",
+				"run reportEndOfDay once a day on each card machine, by a clock or by a reminder that nobody can miss: what is pending is settled only then",
+				none, c.at, c.answered)
 		},
 	}}}
 }

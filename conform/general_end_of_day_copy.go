@@ -11,7 +11,9 @@ func generalEndOfDayCopy() Check {
 				v.State = Open // what is wrong with the report is judged elsewhere
 				return v
 			}
-			return s.said("a digital copy of the end of day is kept", none, c.at, c.answered)
+			return s.saidOr("a digital copy of the end of day is kept",
+				"keep the totals and the reportLines of each where they outlive the till",
+				none, c.at, c.answered)
 		},
 	}}}
 }

@@ -11,7 +11,9 @@ func pacBusy() Check {
 			if !ok {
 				return v
 			}
-			return s.said("the till tells the staff, and leaves the amount open", cleared(false, "error -32071"), c.at, c.answered)
+			return s.saidOr("the till tells the staff, and leaves the amount open",
+				"an error says that nothing ran. Show its userMessage, and keep the amount to be paid, later or on another card machine",
+				cleared(false, "error -32071"), c.at, c.answered)
 		},
 	}}}
 }

@@ -15,13 +15,15 @@ func pacCashback() Check {
 			if n, ok := whole(c.params["amountCashback"]); !ok || n == 0 {
 				return wait("the sale asked for no amountCashback", c.at)
 			}
-			return s.said("the cashback that came back is the one that is given out", func(w Word) (bool, string) {
-				came := number(c.answer.result["amountCashback"])
-				if w.Cashback != nil && *w.Cashback != came {
-					return true, "amountCashback came back as " + itoa(came) + ", and the till gives out " + itoa(*w.Cashback) + ": what was asked for is an attempt"
-				}
-				return w.Cashback != nil, ""
-			}, c.at, c.answered)
+			return s.saidOr("the cashback that came back is the one that is given out",
+				"use amountCashback of the response, for what was asked for is an attempt",
+				func(w Word) (bool, string) {
+					came := number(c.answer.result["amountCashback"])
+					if w.Cashback != nil && *w.Cashback != came {
+						return true, "amountCashback came back as " + itoa(came) + ", and the till gives out " + itoa(*w.Cashback) + ": what was asked for is an attempt"
+					}
+					return w.Cashback != nil, ""
+				}, c.at, c.answered)
 		},
 	}}}
 }

@@ -18,7 +18,9 @@ func pacLostAfter() Check {
 			if !ok {
 				return v
 			}
-			return s.said("the till books the sale", cleared(true, "SUCCESSFUL and a lost connection"), c.at, c.answered)
+			return s.saidOr("the till books the sale",
+				"a response that was received stays true. Write it down before anything that needs the connection",
+				cleared(true, "SUCCESSFUL and a lost connection"), c.at, c.answered)
 		},
 	}, {
 		Name:  "next",

@@ -16,7 +16,9 @@ func pacNotTaken() Check {
 				if !ok {
 					return v
 				}
-				return s.said("the till tells the operator, and leaves the amount open", cleared(false, result), c.at, c.answered)
+				return s.saidOr("the till tells the operator, and leaves the amount open",
+					"compare the whole value of transactionResult. Only SUCCESSFUL clears an amount, and UNSUCCESSFUL has that word in it",
+					cleared(false, result), c.at, c.answered)
 			},
 		})
 	}

@@ -16,9 +16,11 @@ func pacNotifications() Check {
 			for _, n := range c.notes {
 				frames = append(frames, n.at)
 			}
-			return s.said("the till shows each notification while the transaction runs, in the order of the wire", func(w Word) (bool, string) {
-				return w.Notifications != nil, outOfOrder(c.notes, w.Notifications)
-			}, frames...)
+			return s.saidOr("the till shows each notification while the transaction runs, in the order of the wire",
+				"show what each terminalNotification says as it comes, and forget the one before",
+				func(w Word) (bool, string) {
+					return w.Notifications != nil, outOfOrder(c.notes, w.Notifications)
+				}, frames...)
 		},
 	}}}
 }

@@ -12,21 +12,23 @@ func pacSuccessful() Check {
 			if !ok {
 				return v
 			}
-			return s.said("the till clears the amount, with amountTotal, amountCashback and amountGratuity as they came back", func(w Word) (bool, string) {
-				known, wrong := cleared(true, "SUCCESSFUL")(w)
-				if !known || wrong != "" || w.Total == nil || w.Gratuity == nil {
-					return known && wrong != "", wrong // what was booked is only known in part
-				}
-				for _, part := range []struct {
-					name   string
-					booked *int64
-				}{{"amountTotal", w.Total}, {"amountCashback", w.Cashback}, {"amountGratuity", w.Gratuity}} {
-					if came := number(c.answer.result[part.name]); part.booked != nil && *part.booked != came {
-						return true, part.name + " came back as " + itoa(came) + ", and the till has booked " + itoa(*part.booked) + ": book what came back, not what was asked for"
+			return s.saidOr("the till clears the amount, with amountTotal, amountCashback and amountGratuity as they came back",
+				"book what the response says, for the cardholder may have added to what was asked for",
+				func(w Word) (bool, string) {
+					known, wrong := cleared(true, "SUCCESSFUL")(w)
+					if !known || wrong != "" || w.Total == nil || w.Gratuity == nil {
+						return known && wrong != "", wrong // what was booked is only known in part
 					}
-				}
-				return true, ""
-			}, c.at, c.answered)
+					for _, part := range []struct {
+						name   string
+						booked *int64
+					}{{"amountTotal", w.Total}, {"amountCashback", w.Cashback}, {"amountGratuity", w.Gratuity}} {
+						if came := number(c.answer.result[part.name]); part.booked != nil && *part.booked != came {
+							return true, part.name + " came back as " + itoa(came) + ", and the till has booked " + itoa(*part.booked) + ": book what came back, not what was asked for"
+						}
+					}
+					return true, ""
+				}, c.at, c.answered)
 		},
 	}}}
 }

@@ -1,12 +1,20 @@
 package conform
 
+import (
+	"cmp"
+	"time"
+)
+
 // pacTimedOut: nobody knows whether money was taken, so nothing is cleared or
 // sent again before the card machine was asked.
 func pacTimedOut() Check {
 	return Check{ID: "pac.timedOut", Needs: ByBoth, Acts: []Act{{
 		Order:    sale(firstTID, 560).with("Sell for 5.60 on card machine " + firstTID + ". It ends TIMED_OUT; do then what the till says."),
 		Question: "Has the till left the amount open, without calling the sale failed?",
-		Prepare:  func(st Stage) error { return st.Play(firstTID, Part{Result: "TIMED_OUT"}) },
+		Prepare: func(st Stage) error {
+			// The contract's limit is for people who look for their cards.
+			return cmp.Or(st.Limit("transaction", 30*time.Second), st.Play(firstTID, Part{Result: "TIMED_OUT"}))
+		},
 		Judge: func(s *Seen) Verdict {
 			c := s.timedOut()
 			if c == nil {
@@ -25,7 +33,9 @@ func pacTimedOut() Check {
 				v.Else = Failed
 				return v
 			}
-			return s.said("the till leaves the amount open and does not call the sale failed", cleared(false, "TIMED_OUT"), c.at, c.answered, asks)
+			return s.saidOr("the till leaves the amount open and does not call the sale failed",
+				"TIMED_OUT says that nobody knows. Keep the amount open, say so, and have the operator record what the card machine shows",
+				cleared(false, "TIMED_OUT"), c.at, c.answered, asks)
 		},
 	}}}
 }

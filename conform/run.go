@@ -295,7 +295,7 @@ func (r *Run) act(ctx context.Context, a Act, step Step, before []Frame) (from i
 		}
 		seen.Frames = frames
 		v = a.Judge(seen)
-		missing.Store(v.Hint)
+		missing.Store(v.missing())
 		if late {
 			break
 		}
@@ -345,6 +345,7 @@ func (r *Run) act(ctx context.Context, a Act, step Step, before []Frame) (from i
 		v = a.Judge(seen)
 	}
 	if v.State == Open {
+		v.Hint = v.missing()
 		v.State = cmp.Or(v.Else, NotReached)
 		if late && v.State == NotReached {
 			v.Hint = "the time for this step has passed: " + v.Hint

@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,7 +55,9 @@ type checkFlags struct {
 	Limit       time.Duration `default:"5m" placeholder:"TIME" help:"How long one step may take."`
 	Settle      time.Duration `default:"2s" placeholder:"TIME" help:"How long nothing may come before a step is over in which more could have come."`
 	SimSpeed    *simSpeed     `env:"TILLWIRE_SIM_SPEED" placeholder:"SPEED" help:"Pace of the card machines: human, max, or how many times faster than people. Without it, human for a person and max for a command."`
-	Listen      string        `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Loopback address for the till; port 0 takes a free one."`
+	Listen      string        `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address for the till; port 0 takes a free one."`
+	TLSCert     string        `name:"tls-cert" type:"path" env:"TILLWIRE_TLS_CERT" placeholder:"FILE" help:"Certificate chain, PEM, for a till on another machine; with --tls-key."`
+	TLSKey      string        `name:"tls-key" type:"path" env:"TILLWIRE_TLS_KEY" placeholder:"FILE" help:"Private key of the certificate, PEM."`
 	dataFlags
 }
 
@@ -106,6 +107,9 @@ func (c checkFlags) run(s streams, side spec.Side, all []conform.Check) (err err
 	if err != nil {
 		return err
 	}
+	if on := earlier.Report.Side; on != "" && on != string(side) {
+		return usage("--state: %s is of a run of check %s; name another file for this one", c.State, on)
+	}
 	interrupts, ignore := onInterrupt()
 	defer ignore()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -117,17 +121,24 @@ func (c checkFlags) run(s streams, side spec.Side, all []conform.Check) (err err
 		case <-ctx.Done():
 		}
 	}()
-	bench, err := openCheckBench(s, "", c.Listen, c.speed(), earlier)
+	listener, err := c.listen(earlier)
+	if err != nil {
+		return err
+	}
+	bench, err := newCheckBench(s, "", listener, c.speed(), earlier)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, bench.close()) }()
+	bench.url = tillURL(c.Listen, listener, bench.key)
 	address := strings.Replace(bench.url, "/pac?", "/"+string(side)+"?", 1)
 
 	run := conform.NewRun(conform.Config{
 		Checks: checks, Stage: bench, Hands: c.hands(s, address), Answers: answers, Earlier: earlier.Report, Product: "tillwire " + thisBuild().Version, Side: string(side),
 		Limit: c.Limit, Settle: c.Settle,
-		Kept: func(r conform.Report) error { return writeCheckState(c.State, checkState{bench.key, r}) },
+		Kept: func(r conform.Report) error {
+			return writeCheckState(c.State, checkState{bench.key, listener.Addr().String(), r})
+		},
 	})
 	if err := bench.serve(run.Saw); err != nil {
 		return err
@@ -143,6 +154,9 @@ func (c checkFlags) run(s streams, side spec.Side, all []conform.Check) (err err
 	}
 	if err != nil {
 		return err
+	}
+	if c.TillCommand == "" {
+		fmt.Fprint(s.err, "\nThat was all. In the order of the checklist:\n\n")
 	}
 	if err := c.write(s, report, signer); err != nil {
 		return err
@@ -332,7 +346,8 @@ func readAnswers(path string, checks []conform.Check) (map[string]conform.Word, 
 
 // A checkState is what a run that was broken off needs to go on.
 type checkState struct {
-	Key    string         `json:"key"` // of the till, so that it need not be set again
+	Key    string         `json:"key"`    // of the till, so that it need not be set again
+	Listen string         `json:"listen"` // where it connects to, for the same reason
 	Report conform.Report `json:"report"`
 }
 
@@ -402,10 +417,11 @@ type checkBench struct {
 	served   chan error
 }
 
-// openCheckBench starts a gateway for the run, with its data in a new folder
-// under the one that is given, or under that for temporary files.
-func openCheckBench(s streams, under, listen string, speed simSpeed, earlier checkState) (_ *checkBench, err error) {
-	b := &checkBench{key: earlier.Key}
+// newCheckBench starts a gateway for the run, with its data in a new folder
+// under the one that is given, or under that for temporary files. The listener
+// is for tills; it is the bench's from now on.
+func newCheckBench(s streams, under string, tills net.Listener, speed simSpeed, earlier checkState) (_ *checkBench, err error) {
+	b := &checkBench{key: earlier.Key, listener: tills}
 	if b.key == "" {
 		b.key = "check-" + strings.ToLower(rand.Text())
 	}
@@ -417,12 +433,6 @@ func openCheckBench(s streams, under, listen string, speed simSpeed, earlier che
 			err = errors.Join(err, b.close())
 		}
 	}()
-	if b.listener, err = net.Listen("tcp", listen); err != nil {
-		return nil, err
-	}
-	if !isLoopback(b.listener.Addr()) {
-		return nil, usage("--listen: the till and the check are on one machine, so that nobody else reaches its gateway: take a loopback address")
-	}
 	if b.dir, err = os.MkdirTemp(under, "tillwire-check-"); err != nil {
 		return nil, err
 	}
@@ -433,8 +443,7 @@ func openCheckBench(s streams, under, listen string, speed simSpeed, earlier che
 	if err != nil {
 		return nil, err
 	}
-	q := url.Values{"token": {b.key}, "api-version": {"v1"}, "software-house-id": {"DEMOSWH"}, "installer-id": {"DEMOINST"}}
-	b.url = (&url.URL{Scheme: "ws", Host: reachable(listen, b.listener.Addr()), Path: "/pac", RawQuery: q.Encode()}).String()
+	b.url = tillURL("", tills, b.key)
 	return b, nil
 }
 

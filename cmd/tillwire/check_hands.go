@@ -23,7 +23,8 @@ func (c checkFlags) hands(s streams, address string) conform.Hands {
 	if c.TillCommand != "" {
 		return &tillCommand{s: s, command: c.TillCommand, url: address}
 	}
-	fmt.Fprintf(s.err, "Set up the till with this address, which stays the same for the whole run:\n\n%s\n\nUse its own software house and installer ids.\n", address)
+	tellAddress(s, address)
+	fmt.Fprintf(s.err, "\nThen do on the till what is said here. Card machines and cards are simulated, and need nobody.\nWhat the till sends is watched, and a step ends by itself once it shows what it has to. At any\ntime you can type\n\n%s", keysHelp)
 	return &tillPerson{s: s}
 }
 
@@ -121,11 +122,11 @@ type tillPerson struct {
 var errLeft = errors.New("left by whoever works the till")
 
 // keysHelp says what can be typed.
-const keysHelp = `  Enter  the till has done it all: decide by what was seen so far
+const keysHelp = `  Enter  the till has done all of it: decide by what was seen so far
   again  begin this step anew
   skip   leave this line out; it counts as not reached
-  quit   leave; with --state the same command goes on here
-  ?      what is still waited for
+  quit   leave; with --state FILE the same command goes on here later
+  ?      show this, and what is still waited for
 `
 
 // typed waits for a line from the keyboard. It reports false when none will come.
@@ -152,6 +153,7 @@ func (t *tillPerson) Tells() bool { return false }
 
 // Do says what to do, and hears what is typed until that is seen to be done.
 func (t *tillPerson) Do(ctx context.Context, step conform.Step) (*conform.Word, error) {
+	t.told = ""
 	fmt.Fprintf(t.s.err, "\n[%d of %d] %s (%s)\n  %s\n", step.Number, step.Of, step.Line.Text, step.Name(), step.Order.Text)
 	if step.Order.Table != "" {
 		fmt.Fprint(t.s.err, "  Press Enter when that is done.\n")
@@ -165,7 +167,7 @@ func (t *tillPerson) Do(ctx context.Context, step conform.Step) (*conform.Word, 
 		if line == "" {
 			return nil, nil
 		}
-		if err := t.wish(line, step); err != nil {
+		if err := t.wish(line, step.Missing()); err != nil {
 			return nil, err
 		}
 	}
@@ -173,7 +175,7 @@ func (t *tillPerson) Do(ctx context.Context, step conform.Step) (*conform.Word, 
 
 // wish is what somebody types who does not carry on; nil when that is none, and
 // has been answered.
-func (t *tillPerson) wish(line string, step conform.Step) error {
+func (t *tillPerson) wish(line, missing string) error {
 	switch line {
 	case "again", "a":
 		return conform.ErrAgain
@@ -183,11 +185,11 @@ func (t *tillPerson) wish(line string, step conform.Step) error {
 		return errLeft
 	case "?", "h", "help":
 		fmt.Fprint(t.s.err, keysHelp)
-		if missing := step.Missing(); missing != "" {
-			fmt.Fprintf(t.s.err, "  Now: %s.\n", missing)
+		if missing != "" {
+			fmt.Fprintf(t.s.err, "  Not decided yet: %s.\n", missing)
 		}
 	default:
-		fmt.Fprintf(t.s.err, "  Nothing is known by the name of %q here. Type ? to see what can be typed.\n", line)
+		fmt.Fprintf(t.s.err, "  There is nothing called %q here; ? shows what can be typed.\n", line)
 	}
 	return nil
 }
@@ -213,7 +215,7 @@ func (t *tillPerson) Ask(ctx context.Context, step conform.Step) (*conform.Word,
 		case line == "":
 			continue
 		}
-		if err := t.wish(line, step); err != nil {
+		if err := t.wish(line, "the question below is answered with y or n"); err != nil {
 			return nil, err
 		}
 	}
@@ -258,6 +260,6 @@ func (t *tillPerson) Decided(l conform.Line) {
 func tellLine(s streams, l conform.Line) {
 	fmt.Fprintf(s.err, "%-11s  %s\n", l.State, l.ID)
 	if l.State != conform.Passed {
-		fmt.Fprintf(s.err, "             %s\n", l.Hint)
+		fmt.Fprintf(s.err, "             wanted, by section %s of the contract: %s\n             found: %s\n", l.Clause, l.Text, l.Hint)
 	}
 }

@@ -42,6 +42,8 @@ const patience = 60 * time.Second
 //	until REGEXP PROGRAM …  run it until its stdout matches, and it ends well
 //	find REGEXP             its stdout matches; (?P<VAR>…) sets $VAR
 //	spawn NAME PROGRAM ARG… start it beside the script
+//	seat NAME PROGRAM ARG…  the same, with somebody at its keyboard
+//	type NAME LINE          who types that
 //	await NAME REGEXP       wait until its output matches; (?P<VAR>…) sets $VAR
 //	signal NAME TERM        send TERM, INT or KILL
 //	ended NAME N            wait for its end; the exit code must be N, or "any"
@@ -66,7 +68,7 @@ func TestScripts(t *testing.T) {
 		},
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": cmdCode, "until": cmdUntil, "find": cmdFind, "empty": cmdEmpty, "certify": cmdCertify, "spawn": cmdSpawn, "await": cmdAwait,
+			"code": cmdCode, "until": cmdUntil, "find": cmdFind, "empty": cmdEmpty, "certify": cmdCertify, "spawn": cmdSpawn, "seat": cmdSeat, "type": cmdType, "await": cmdAwait,
 			"signal": cmdSignal, "ended": cmdEnded, "fetch": cmdFetch, "save": cmdSave, "holds": cmdHolds,
 		},
 	})
@@ -163,6 +165,7 @@ func processes(ts *testscript.TestScript) map[string]*process {
 type process struct {
 	cmd  *exec.Cmd
 	out  *watched
+	keys io.WriteCloser // of a keyboard; nil for none
 	done chan struct{}
 }
 
@@ -176,6 +179,25 @@ func find(ts *testscript.TestScript, name string) *process {
 
 func cmdSpawn(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, args, 2, "spawn name program [arg…]")
+	spawn(ts, args, false)
+}
+
+func cmdSeat(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2, "seat name program [arg…]")
+	spawn(ts, args, true)
+}
+
+func cmdType(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 1, "type name [line]")
+	p := find(ts, args[0])
+	if p.keys == nil {
+		ts.Fatalf("nobody is at the keyboard of %s", args[0])
+	}
+	_, err := io.WriteString(p.keys, strings.Join(args[1:], " ")+"\n")
+	ts.Check(err)
+}
+
+func spawn(ts *testscript.TestScript, args []string, seat bool) {
 	file, err := os.Create(ts.MkAbs(args[0] + ".out"))
 	ts.Check(err)
 	p := &process{cmd: exec.Command(args[1], args[2:]...), out: newWatched(file), done: make(chan struct{})}
@@ -188,6 +210,10 @@ func cmdSpawn(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if p.cmd.Path, err = exec.LookPath(args[1]); err != nil {
 		ts.Fatalf("%v", err)
+	}
+	if seat {
+		p.keys, err = p.cmd.StdinPipe()
+		ts.Check(err)
 	}
 	ts.Check(p.cmd.Start())
 	go func() {
