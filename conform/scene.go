@@ -179,6 +179,9 @@ func (p *Play) Connected() bool {
 // acknowledged that. A till that is away is waited for. It reports false when the
 // till takes too long.
 func (p *Play) Released(table string) bool {
+	if !slices.ContainsFunc(about(asks(p.frames()), table), (*ask).confirmed) {
+		return false // nobody has it
+	}
 	for {
 		released, away := false, false
 		p.until(p.from, p.run.cfg.Patience, func(f []Frame) bool {

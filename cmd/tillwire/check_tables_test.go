@@ -24,7 +24,7 @@ func (s impatientStage) Calm() error {
 	if err := s.checkBench.Calm(); err != nil {
 		return err
 	}
-	return s.Limit(spec.TimerPATAnswer, 200*time.Millisecond)
+	return s.Limit(spec.TimerPATAnswer, time.Second)
 }
 
 // tableChecks are the checks of tables, with a stay that no good till breaks.
@@ -53,12 +53,14 @@ func tryTables(till *tableTill) (_ conform.Report, err error) {
 	}
 	// What a till does not do is waited for in vain, and not for long.
 	switch till.flaw {
-	case "never answers", "another id in answers", "ids as text":
+	case "never answers", "another id in answers", "ids as text", "floats", "amounts as text", "confirms without a currency", "confirmed as text":
 		cfg.Stage = impatientStage{bench}
 	case "answers no pings", "does not say that it is recorded":
 		cfg.Patience = 2 * time.Second
-	case "keeps a dead socket", "a key of its own":
-		cfg.Limit = 3 * time.Second
+	case "a key of its own":
+		cfg.Limit = 200 * time.Millisecond
+	case "keeps a dead socket":
+		cfg.Stage, cfg.Limit = impatientStage{bench}, 3*time.Second
 	case "dials back at once":
 		cfg.Checks = tableChecks(patienceOfTill)
 	}
