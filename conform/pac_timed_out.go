@@ -9,7 +9,7 @@ import (
 // sent again before the card machine was asked.
 func pacTimedOut() Check {
 	return Check{ID: "pac.timedOut", Needs: ByBoth, Acts: []Act{{
-		Order:    sale(firstTID, 560).with("Sell for 5.60 on card machine " + firstTID + ". It ends TIMED_OUT; do then what the till says."),
+		Order:    sale(firstTID, 560).with("Sell for 5.60 on card machine " + firstTID + ". Within half a minute it ends TIMED_OUT; do then what the till says."),
 		Question: "Has the till left the amount open, without calling the sale failed?",
 		Prepare: func(st Stage) error {
 			// The contract's limit is for people who look for their cards.

@@ -30,7 +30,8 @@ func (backupCmd) Help() string {
 file, as it stands at one moment, and reads that file once more from end to end.
 A running gateway goes on meanwhile and waits for nothing. Keys are in it as
 hashes only. The memory of simulated terminals is not in it: it stands for card
-machines, which keep their own.
+machines, which keep their own. Nor is the key that signs reports of the integration
+checklist: who reads a backup must not be able to sign in your name.
 
 Keep it on another disk. It is as old as it is: what happens afterwards is not in
 it. Make one often, and see docs/operations.md for what a restore cannot know.
@@ -92,8 +93,8 @@ type restoreCmd struct {
 
 // Help is shown with the command's own help.
 func (restoreCmd) Help() string {
-	return `Makes a data folder from a backup. The folder must be empty, or hold nothing but
-the memory of simulated terminals, and nobody may use it. The backup is read from
+	return `Makes a data folder from a backup. The folder must be empty, or hold nothing but the
+memory of simulated terminals and the key that signs reports, and nobody may use it. The backup is read from
 end to end first; nothing is restored from one that is not whole.
 
 A restored folder is older than the terminals. At the next start each terminal is
@@ -161,7 +162,7 @@ func vacant(dir string) error {
 	}
 	var found []string
 	for _, e := range entries {
-		if !slices.Contains([]string{"lock", "owner.json", "sim"}, e.Name()) {
+		if !slices.Contains([]string{"lock", "owner.json", "sim", signerName}, e.Name()) {
 			found = append(found, e.Name())
 		}
 	}
