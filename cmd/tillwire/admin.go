@@ -34,6 +34,7 @@ type order struct {
 	Terminals *terminalsOrder `json:"terminals,omitzero"` // changes nothing
 	Resolve   *resolveOrder   `json:"resolve,omitzero"`
 	Prune     *pruneOrder     `json:"prune,omitzero"`
+	Unlock    *unlockOrder    `json:"unlock,omitzero"`
 }
 
 // A siteOrder names a site and what is to be so about it; nil leaves it alone.
@@ -43,6 +44,7 @@ type siteOrder struct {
 	TimeZone         *string           `json:"timeZone,omitzero"`
 	Strict           *bool             `json:"strict,omitzero"`
 	RejectUnanswered *bool             `json:"rejectUnanswered,omitzero"`
+	PAT              *string           `json:"pat,omitzero"`
 	Simulated        *string           `json:"simulated,omitzero"`
 	Limits           map[string]string `json:"limits,omitzero"` // "90s"; an empty one is the contract's again
 }
@@ -81,6 +83,7 @@ type result struct {
 	Terminals []standingView `json:"terminals,omitzero"`
 	Resolved  bool           `json:"resolved,omitzero"`
 	Pruned    *prunedView    `json:"pruned,omitzero"`
+	Unlocked  *unlockedView  `json:"unlocked,omitzero"`
 }
 
 // change returns the site as the order wants it.
@@ -90,6 +93,12 @@ func (o siteOrder) change(s journal.Site) (journal.Site, error) {
 	set(&s.Strict, o.Strict)
 	set(&s.RejectUnanswered, o.RejectUnanswered)
 	set(&s.Simulated, o.Simulated)
+	if o.PAT != nil {
+		s.PAT = journal.PATKeeper(*o.PAT)
+		if s.PAT == patAuto {
+			s.PAT = journal.PATAuto
+		}
+	}
 	if s.Simulated != "" {
 		s.Simulated = strings.ToUpper(s.Simulated)
 		v := spec.Default().VirtualTerminals()
@@ -155,6 +164,8 @@ func (o order) carryOut(ctx context.Context, store journal.Store, g *gateway.Gat
 		return o.Resend.carryOut(ctx, store, g)
 	case o.Resolve != nil:
 		return o.Resolve.carryOut(ctx, store, g)
+	case o.Unlock != nil:
+		return o.Unlock.carryOut(ctx, store, g)
 	case o.Prune != nil:
 		return o.Prune.carryOut(ctx, store)
 	case o.Enrol != nil:

@@ -129,6 +129,9 @@ func ledgerEntry(e entry) console.LedgerEntry {
 		out.True, out.Told = v.truth(e.Head), v.told(e.Head)
 		out.Table, out.Waiter, out.Waits = string(v.Table), string(v.Waiter), v.Waiting
 	}
+	if k := e.kept; k != nil {
+		out.True, out.Table, out.Amount = k.truth(e.Head), string(k.Name), int64(k.Amount)
+	}
 	if d := e.doubt; d != nil {
 		out.Doubt = &console.Doubt{Since: stamp(d.Since), Why: d.Why, Payment: string(d.Payment)}
 	}
@@ -174,6 +177,8 @@ func (l *consoleLedger) Life(ctx context.Context, site, id string) (console.Life
 		err = lifeOfReport(&out, records)
 	case journal.VisitStream:
 		err = lifeOfVisit(&out, records)
+	case journal.KeptStream:
+		err = lifeOfKept(&out, records)
 	case journal.DuplicateStream:
 		err = lifeOfDuplicate(&out, records)
 	case journal.OrphanStream:
@@ -374,6 +379,40 @@ func lifeOfVisit(out *console.Life, records []journal.Record) error {
 			n.Why = "not delivered yet"
 		}
 		out.Notices = append(out.Notices, n)
+	}
+	return nil
+}
+
+func lifeOfKept(out *console.Life, records []journal.Record) error {
+	k, err := journal.ReplayKept(records)
+	if err != nil {
+		return err
+	}
+	amount := func(m money.Minor) string { return amountWords(m, k.Currency) }
+	var f facts
+	f.add("Table", "", "%s, for waiters: %s", k.Name, cmp.Or(waiterList(k.Waiters), "all"))
+	f.add("Bill", "", "%s", amount(k.Amount))
+	f.add("Paid", "", "%s, gratuity %s; %s is left", amount(k.Paid()), amount(k.Gratuity()), amount(max(k.Outstanding(), 0)))
+	if k.LockedBy != "" {
+		f.add("Locked", "", "by %s since %s", k.LockedBy, clock(k.LockedAt))
+	}
+	if k.State == table.Stray {
+		f.add("Stray", "warn", "it was paid after it was deleted: no till may have booked that")
+	}
+	out.Facts = f
+	for _, p := range k.Payments {
+		r := p.Receipt
+		note := ""
+		if p.Late {
+			note = "the table was deleted by then"
+		}
+		out.Payments = append(out.Payments, console.Payment{
+			ID: string(p.ID), State: paymentWord(table.Taken), Paid: int64(r.Paid), Gratuity: int64(r.Gratuity), Cashback: int64(r.Cashback),
+			Card: strings.TrimSpace(r.Scheme + " " + r.PAN), AuthCode: r.AuthCode, Note: note,
+		})
+	}
+	if len(k.Receipt) > 0 {
+		out.Copies = []console.PaperCopy{{Title: "Bill", Lines: paperLines(k.Receipt)}}
 	}
 	return nil
 }

@@ -22,13 +22,16 @@ import (
 )
 
 type historyCmd struct {
-	List       historyListCmd       `cmd:"" help:"List transactions, reports and visits to tables, newest first."`
+	List       historyListCmd       `cmd:"" help:"List transactions, reports, visits to tables and stored tables, newest first."`
 	Show       historyShowCmd       `cmd:"" help:"Show the whole life of one: each record, what was told, what is true, the receipts."`
 	Unresolved historyUnresolvedCmd `cmd:"" help:"List those of which nobody knows yet what became of them."`
 	Resolve    historyResolveCmd    `cmd:"" help:"Say by hand what became of one of which no terminal tells."`
-	Orphans    historyOrphansCmd    `cmd:"" help:"List what terminals told of requests that are not known here."`
+	Orphans    historyOrphansCmd    `cmd:"" help:"List what terminals told of requests that are not known here, and what was paid for tables that were deleted."`
 	Outbox     historyOutboxCmd     `cmd:"" help:"List what waits for Pay-At-Table tills, and why."`
 	Resend     historyResendCmd     `cmd:"" help:"Have a Pay-At-Table till sent anew what it lost after it had it."`
+	Tables     historyTablesCmd     `cmd:"" help:"List the tables that tills have stored here."`
+	Table      historyTableCmd      `cmd:"" help:"Show the life of a table that a till stored here."`
+	Unlock     historyUnlockCmd     `cmd:"" help:"End the lock of a stored table by hand."`
 	Prune      historyPruneCmd      `cmd:"" help:"Remove what has its end and is old."`
 	Verify     historyVerifyCmd     `cmd:"" help:"Read everything and check that nothing was altered or cut off."`
 	Rebuild    historyRebuildCmd    `cmd:"" help:"Make the lists anew from the records."`
@@ -187,6 +190,9 @@ func (f historyFilter) unresolved(ctx context.Context, d dataFlags, store journa
 
 // isUnknown reports whether nobody knows what became of an open stream.
 func isUnknown(ctx context.Context, store journal.Store, h journal.Head, running bool) (bool, error) {
+	if h.Kind == journal.KeptStream {
+		return false, nil // what may be in doubt are the visits to it
+	}
 	if h.Kind == journal.VisitStream {
 		if running || h.State == string(table.Unresolved) {
 			return h.State == string(table.Unresolved), nil
@@ -204,10 +210,11 @@ func isUnknown(ctx context.Context, store journal.Store, h journal.Head, running
 	return !running, nil
 }
 
-// An entry is a transaction, report or visit in a list.
+// An entry is a transaction, report, visit or stored table in a list.
 type entry struct {
 	journal.Head
 	visit *visitView // nil for others
+	kept  *keptView  // nil for others
 	note  note
 	doubt *doubtView // set where the list is of what is unresolved
 }
@@ -259,6 +266,15 @@ func entriesOf(ctx context.Context, store journal.Journal, heads []journal.Head)
 				return nil, fmt.Errorf("visit %s: %w", h.Stream, err)
 			}
 			out[i].visit, out[i].note = viewVisit(v), noteOfVisit(v)
+		case h.Kind == journal.KeptStream:
+			k, err := keptOf(ctx, store, h)
+			if errors.Is(err, journal.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("table %s: %w", h.Stream, err)
+			}
+			out[i].kept = viewKept(k)
 		}
 	}
 	return out, nil
@@ -289,11 +305,11 @@ func noteOfVisit(v table.Visit) note {
 
 func (e entry) view() headView {
 	v := viewHead(e.Head)
-	v.Visit, v.Note, v.Doubt = e.visit, e.note, e.doubt
+	v.Visit, v.Table, v.Note, v.Doubt = e.visit, e.kept, e.note, e.doubt
 	return v
 }
 
-// A headView is a transaction, report or visit as its head says.
+// A headView is a transaction, report, visit or stored table as its head says.
 type headView struct {
 	ID         txn.RequestID      `json:"id"`
 	Kind       journal.StreamKind `json:"kind"`
@@ -312,6 +328,7 @@ type headView struct {
 	Records    int                `json:"records"`
 	Note       note               `json:"note,omitzero"`
 	Visit      *visitView         `json:"visit,omitzero"`
+	Table      *keptView          `json:"table,omitzero"`
 	Doubt      *doubtView         `json:"unresolved,omitzero"`
 }
 
@@ -340,8 +357,12 @@ func (h entry) row() string {
 	if v := h.visit; v != nil {
 		what, truth, told = strings.TrimSpace(h.Type+" "+string(v.Table)), v.truth(h.Head), v.told(h.Head)
 	}
+	if k := h.kept; k != nil {
+		what, truth = h.Type+" "+string(k.Name), k.truth(h.Head)
+		h.Minor = int64(k.Amount) // its head knows what it was stored with
+	}
 	return strings.Join([]string{
-		clock(h.AcceptedAt), string(h.Site), string(h.TID), what, amountOf(h.Head), h.State, truth + h.note.aside(), told, string(h.Stream),
+		clock(h.AcceptedAt), string(h.Site), orDash(string(h.TID)), what, amountOf(h.Head), h.State, truth + h.note.aside(), told, string(h.Stream),
 	}, "\t")
 }
 
@@ -455,6 +476,12 @@ func show(out io.Writer, head entry, records []journal.Record) error {
 			return err
 		}
 		return showVisit(out, v)
+	case journal.KeptStream:
+		k, err := journal.ReplayKept(records)
+		if err != nil {
+			return err
+		}
+		return showKept(out, k)
 	case journal.DuplicateStream:
 		d, err := journal.ReplayDuplicate(records)
 		if err == nil && d.Outcome != nil {
@@ -543,6 +570,9 @@ func tell(kind journal.StreamKind, r journal.Record) (string, error) {
 	case journal.VisitStream:
 		e, err := journal.DecodeTable(r)
 		return tellTable(e), err
+	case journal.KeptStream:
+		e, err := journal.DecodeKept(r)
+		return tellKept(e), err
 	case journal.DuplicateStream:
 		e, err := journal.DecodeDuplicate(r)
 		return tellDuplicate(e), err

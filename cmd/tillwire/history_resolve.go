@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -187,7 +188,7 @@ func doubtOf(kind journal.StreamKind, records []journal.Record) (*doubtView, err
 		err = follow(records, journal.DecodeReport, report.Apply, func(r journal.Record, e report.Event, run report.Run) {
 			note(r, run.State == report.Unknown, tellReport(e))
 		})
-	case journal.DuplicateStream, journal.OrphanStream:
+	case journal.DuplicateStream, journal.KeptStream, journal.OrphanStream:
 	}
 	if !in && len(records) > 0 {
 		d.Since, d.Why = records[len(records)-1].At.UTC(), "the gateway ended with it; the terminal is asked at the next start"
@@ -245,6 +246,8 @@ func (historyOrphansCmd) Help() string {
 orphan: after a restore from a backup, or from a terminal that another gateway
 had before. It may be money that no till has booked. Compare it with the tills,
 book it by hand where it is missing, and keep the receipt that history show prints.
+A payment for a stored table that was deleted before the payment was known is
+listed too, under the id of that table.
 
     tillwire history orphans --since 24h`
 }
@@ -255,6 +258,17 @@ type orphanView struct {
 	TransactionID txn.TransactionID `json:"transactionId,omitzero"`
 	Number        string            `json:"number,omitzero"`
 	AuthCode      string            `json:"authCode,omitzero"`
+
+	Payment table.PaymentID `json:"payment,omitzero"` // for a stored table that was deleted
+	Table   table.TableID   `json:"ofTable,omitzero"`
+}
+
+// what it is of, in a list.
+func (v orphanView) what() string {
+	if v.Payment == "" {
+		return orDash(v.Type)
+	}
+	return v.Type + " " + string(v.Table)
 }
 
 // Run lists the orphans.
@@ -263,30 +277,39 @@ func (c historyOrphansCmd) Run(s streams) error {
 		return usage("--limit: at least 1")
 	}
 	return c.read(func(ctx context.Context, store journal.Store) error {
-		heads, err := store.List(ctx, journal.Query{
+		q := journal.Query{
 			Site: txn.SiteID(c.Site), TID: txn.TID(strings.ToUpper(c.TID)), Kind: journal.OrphanStream,
 			Since: c.Since.Time, Limit: c.Limit,
-		})
+		}
+		views, err := strays(ctx, store, q)
 		if err != nil {
 			return err
 		}
-		w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		if !c.JSON {
-			fmt.Fprintln(w, "HEARD\tSITE\tTID\tTYPE\tAMOUNT\tRESULT\tNUMBER\tAUTH CODE\tID")
+		heads, err := store.List(ctx, q)
+		if err != nil {
+			return err
 		}
 		for _, h := range heads {
 			v, err := viewOrphan(ctx, store, h)
 			if err != nil {
 				return fmt.Errorf("%s: %w", h.Stream, err)
 			}
+			views = append(views, v)
+		}
+		w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+		if !c.JSON {
+			fmt.Fprintln(w, "HEARD\tSITE\tTID\tTYPE\tAMOUNT\tRESULT\tNUMBER\tAUTH CODE\tID")
+		}
+		slices.SortStableFunc(views, func(a, b orphanView) int { return b.Accepted.Compare(a.Accepted) })
+		for _, v := range views[:min(len(views), c.Limit)] {
 			if c.JSON {
 				if err := printJSON(s, v); err != nil {
 					return err
 				}
 				continue
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clock(h.AcceptedAt), h.Site, h.TID, orDash(h.Type),
-				amountOf(h), orDash(h.Result), orDash(v.Number), orDash(v.AuthCode), h.Stream)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clock(v.Accepted), v.Site, v.TID, v.what(),
+				amountOf(journal.Head{Minor: v.Amount, Currency: v.Currency}), orDash(v.Result), orDash(v.Number), orDash(v.AuthCode), v.ID)
 		}
 		return w.Flush()
 	})

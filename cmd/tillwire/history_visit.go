@@ -88,7 +88,11 @@ func showVisit(out io.Writer, v table.Visit) error {
 		where += ", waiter " + string(v.Waiter)
 	}
 	if !v.LockedAt.IsZero() {
-		where += ", till asked for the lock " + clock(v.LockedAt)
+		if v.Kept == "" {
+			where += ", till asked for the lock " + clock(v.LockedAt)
+		} else {
+			where += ", stored here as " + string(v.Kept) + ", to be locked " + clock(v.LockedAt)
+		}
 	}
 	fmt.Fprintf(out, "table    %s\n", where)
 	if v.Due > 0 {
@@ -211,6 +215,9 @@ func tellTable(e table.Event) string {
 		}
 		return fmt.Sprintf("waiter %s began at the terminal", e.Waiter)
 	case table.LockIntended:
+		if e.Kept != "" {
+			return fmt.Sprintf("about to lock table %s, which is stored here as %s", e.Table, e.Kept)
+		}
 		return fmt.Sprintf("about to ask the till to lock table %s", e.Table)
 	case table.LockConfirmed:
 		return "locked, due " + money.Amount{Minor: e.Amount, Currency: e.Currency}.String()

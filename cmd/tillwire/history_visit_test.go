@@ -51,7 +51,7 @@ func TestTellTable(t *testing.T) {
 		}
 		told[reflect.TypeOf(e).Name()] = true
 	}
-	for _, name := range eventTypes(t, "table") {
+	for _, name := range eventTypes(t, "table", "event") {
 		if !told[name] {
 			t.Errorf("table.%s is not among them", name)
 		}
@@ -151,7 +151,7 @@ func TestWhyItWaits(t *testing.T) {
 }
 
 // eventTypes returns the names of the types in a room that are events.
-func eventTypes(t *testing.T, room string) []string {
+func eventTypes(t *testing.T, room, method string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", "..", room, "*.go"))
 	if err != nil {
@@ -164,7 +164,7 @@ func eventTypes(t *testing.T, room string) []string {
 			t.Fatal(err)
 		}
 		for _, d := range f.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv != nil && fn.Name.Name == "event" {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv != nil && fn.Name.Name == method {
 				names = append(names, fn.Recv.List[0].Type.(*ast.Ident).Name)
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -34,6 +35,7 @@ type siteFlags struct {
 	TimeZone   *string           `placeholder:"ZONE" help:"Time zone of the times on the wire, as in Europe/London; by default the machine's."`
 	Strict     *bool             `negatable:"" help:"Refuse unknown members in messages."`
 	Unanswered *string           `name:"unanswered-signature" enum:"accept,reject" placeholder:"accept|reject" help:"What becomes of a signature that nobody answers; the contract accepts it."`
+	PAT        *string           `name:"pat" enum:"auto,websocket,rest" placeholder:"auto|websocket|rest" help:"Who keeps the tables of Pay-At-Table: the till, asked over its WebSocket, or the gateway, for tills that store them over REST; auto is the gateway while it has any, else the till."`
 	Simulated  *string           `placeholder:"LETTERS" help:"Give the site simulated terminals, named by these four letters; an empty word takes them away."`
 	Limit      map[string]string `placeholder:"NAME=TIME" help:"Another time limit than the contract's, as in signature=60s; without a time the contract's again."`
 }
@@ -41,7 +43,7 @@ type siteFlags struct {
 func (f siteFlags) order(id string) *siteOrder {
 	o := &siteOrder{
 		ID: txn.SiteID(id), Name: f.Name, TimeZone: f.TimeZone,
-		Strict: f.Strict, Simulated: f.Simulated, Limits: f.Limit,
+		Strict: f.Strict, PAT: f.PAT, Simulated: f.Simulated, Limits: f.Limit,
 	}
 	if f.Unanswered != nil {
 		reject := *f.Unanswered == "reject"
@@ -88,7 +90,8 @@ type siteSetCmd struct {
 func (siteSetCmd) Help() string {
 	return `Example:
 
-    tillwire site set shop --unanswered-signature reject --limit signature=60s`
+    tillwire site set shop --unanswered-signature reject --limit signature=60s
+    tillwire site set bistro --pat rest`
 }
 
 // Run changes the site.
@@ -138,6 +141,9 @@ func (c siteListCmd) Run(s streams) error {
 	})
 }
 
+// patAuto is how the setting is written that a site has by default.
+const patAuto = "auto"
+
 // A siteView is a site as it is shown.
 type siteView struct {
 	ID               txn.SiteID        `json:"id"`
@@ -145,6 +151,7 @@ type siteView struct {
 	TimeZone         string            `json:"timeZone"`
 	Strict           bool              `json:"strict"`
 	RejectUnanswered bool              `json:"rejectUnanswered"`
+	PAT              string            `json:"pat"`
 	Simulated        string            `json:"simulated"`
 	Limits           map[string]string `json:"limits"`
 	Created          time.Time         `json:"created"`
@@ -153,7 +160,7 @@ type siteView struct {
 func viewSite(s journal.Site) *siteView {
 	v := &siteView{
 		ID: s.ID, Name: s.Name, TimeZone: s.TimeZone, Strict: s.Strict, RejectUnanswered: s.RejectUnanswered,
-		Simulated: s.Simulated, Limits: map[string]string{}, Created: s.Created.UTC(),
+		PAT: cmp.Or(string(s.PAT), patAuto), Simulated: s.Simulated, Limits: map[string]string{}, Created: s.Created.UTC(),
 	}
 	for name, d := range s.Limits {
 		v.Limits[name] = d.String()
@@ -163,7 +170,7 @@ func viewSite(s journal.Site) *siteView {
 
 func printSites(s streams, sites []*siteView) error {
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SITE\tNAME\tTIME ZONE\tMODE\tUNANSWERED SIGNATURE\tSIMULATED\tLIMITS")
+	fmt.Fprintln(w, "SITE\tNAME\tTIME ZONE\tMODE\tUNANSWERED SIGNATURE\tPAY AT TABLE\tSIMULATED\tLIMITS")
 	for _, v := range sites {
 		mode, unanswered := "as deployed", "accepted"
 		if v.Strict {
@@ -176,7 +183,7 @@ func printSites(s streams, sites []*siteView) error {
 		for _, name := range slices.Sorted(maps.Keys(v.Limits)) {
 			limits = append(limits, name+"="+v.Limits[name])
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.ID, orDash(v.Name), orDash(v.TimeZone), mode, unanswered, orDash(v.Simulated), orDash(strings.Join(limits, " ")))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.ID, orDash(v.Name), orDash(v.TimeZone), mode, unanswered, v.PAT, orDash(v.Simulated), orDash(strings.Join(limits, " ")))
 	}
 	return w.Flush()
 }
