@@ -25,6 +25,13 @@ func (r REST) OpenAPI() []byte {
 	return append(data, '\n')
 }
 
+// SchemaName is the name that the schema of an object in a version has in the
+// description. It panics if the version does not have the object.
+func (r REST) SchemaName(object, version string) string {
+	d := describer{r: r, named: map[string]string{}, written: map[string]bool{}}
+	return strings.TrimPrefix(d.ref(object, version), schemasAt)
+}
+
 // A tree is a JSON object whose members keep their order.
 type tree []branch
 

@@ -93,6 +93,11 @@ func (v *Validator) Check(folder, file string, text []byte) ([]Fault, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %s/%s", ErrNoSchema, folder, file)
 	}
+	return check(s, text)
+}
+
+// check judges a text by one schema.
+func check(s *jsonschema.Schema, text []byte) ([]Fault, error) {
 	if err := readable(text); err != nil {
 		return nil, err
 	}
@@ -151,6 +156,11 @@ func collect(f *jsonschema.ValidationError) []Fault {
 		return each(f, k.Missing, "required", "is required")
 	case *kind.AdditionalProperties:
 		return each(f, k.Properties, "additionalProperties", "is not allowed here")
+	case *kind.DependentRequired:
+		return each(f, k.Missing, "dependentRequired", "is required beside "+k.Prop)
+	case *kind.FalseSchema:
+		at := pointer(f.InstanceLocation)
+		return []Fault{{at, "additionalProperties", at + " is not allowed here"}}
 	}
 	if len(f.Causes) > 0 {
 		var out []Fault

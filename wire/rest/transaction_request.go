@@ -31,13 +31,42 @@ func RequestTypes(v Version) []string {
 // A TransactionRequest asks for a card transaction (the contract of REST,
 // section 3.2).
 type TransactionRequest struct {
-	TransactionType          string         `json:"transactionType"`
-	Currency                 money.Currency `json:"currency,omitzero"`       // may be missing of a duplicate and an account verification
-	Amount                   money.Minor    `json:"amount,omitzero"`         // 0 of these two
-	AmountCashback           money.Minor    `json:"amountCashback,omitzero"` // a sale in v2
-	CardholderNotPresent     bool           `json:"cardholderNotPresent,omitzero"`
-	AuthCode                 string         `json:"authCode,omitzero"`                 // a completion
-	AmountPreAuthorisedTotal money.Minor    `json:"amountPreAuthorisedTotal,omitzero"` // a completion
+	TransactionType          string
+	Currency                 money.Currency // may be missing of a duplicate and an account verification
+	Amount                   money.Minor    // 0 of these two
+	AmountCashback           money.Minor    // a sale in v2
+	CardholderNotPresent     bool           // v2
+	AuthCode                 string         // a completion
+	AmountPreAuthorisedTotal money.Minor    // a completion
+}
+
+// Append writes the request. Fields that say nothing are left out.
+func (r TransactionRequest) Append(dst []byte) []byte {
+	b := wire.AppendText(append(dst, `{"transactionType":`...), r.TransactionType)
+	if !r.withoutAmount() {
+		b = wire.AppendMinor(append(b, `,"amount":`...), r.Amount)
+	}
+	if r.AmountCashback != 0 {
+		b = wire.AppendMinor(append(b, `,"amountCashback":`...), r.AmountCashback)
+	}
+	if r.Currency != "" {
+		b = wire.AppendText(append(b, `,"currency":`...), r.Currency)
+	}
+	if r.CardholderNotPresent {
+		b = append(b, `,"cardholderNotPresent":true`...)
+	}
+	if r.AuthCode != "" {
+		b = wire.AppendText(append(b, `,"authCode":`...), r.AuthCode)
+	}
+	if r.AmountPreAuthorisedTotal != 0 {
+		b = wire.AppendMinor(append(b, `,"amountPreAuthorisedTotal":`...), r.AmountPreAuthorisedTotal)
+	}
+	return append(b, '}')
+}
+
+// withoutAmount reports whether the type has no use for an amount.
+func (r TransactionRequest) withoutAmount() bool {
+	return r.TransactionType == TypeDuplicate || r.TransactionType == TypeAccountVerification
 }
 
 // DecodeTransaction reads the body of a till. What the contract takes but does
@@ -48,7 +77,7 @@ func DecodeTransaction(v Version, body []byte) (TransactionRequest, []Deviation,
 	o := openBody(body)
 	o.need("transactionType")
 	r.TransactionType = o.oneOf("transactionType", RequestTypes(v))
-	if r.TransactionType == TypeDuplicate || r.TransactionType == TypeAccountVerification {
+	if r.withoutAmount() {
 		r.Currency = o.currency("currency")
 		o.ignore("amount")
 	} else {
