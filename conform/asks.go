@@ -105,6 +105,7 @@ func asks(frames []Frame) []*ask {
 		case !m.valid || f.Added:
 		case f.FromGateway && m.method != "":
 			all = append(all, &ask{conn: f.Conn, at: i, message: m, answered: -1, acked: -1, astray: -1, blamed: -1, closed: -1})
+		case f.FromGateway && m.fault != nil && m.fault.Code == codeDiscontinued: // is about no answer
 		case f.FromGateway && m.fault != nil:
 			if a := blamed(all, f.Conn, m.id); a != nil {
 				a.blamed = i
@@ -130,6 +131,9 @@ func asks(frames []Frame) []*ask {
 	}
 	return all
 }
+
+// codeDiscontinued says that another till has taken over.
+const codeDiscontinued = -32076
 
 // isNotice reports whether a till is told something and asked nothing.
 func isNotice(method string) bool {

@@ -141,6 +141,7 @@ type mark struct {
 	ScorePart
 	begun   int       // number of the frame with which the occasion began
 	missing string    // what is right, where somebody is asked
+	wrong   string    // what is said to a no
 	before  time.Time // when it had failed before somebody gave their word
 }
 
@@ -165,7 +166,7 @@ func (s *Scorer) Saw(c Caller, f Frame, ref uint64) {
 		delete(t.open, f.Conn)
 	case Message:
 		f.Path = t.open[f.Conn]
-	case Refused:
+	case Refused, Pong:
 	}
 	t.last = f.At
 	t.fresh = true
@@ -387,7 +388,7 @@ func (w *window) take(r rule, o occasion) {
 	told := m.Word && (m.State == Passed || m.begun == begun)
 	m.begun = begun
 	if v.Ask {
-		m.missing = v.Hint
+		m.missing, m.wrong = v.Hint, r.no(o.seen)
 	}
 	switch {
 	case v.State == Failed:
@@ -461,12 +462,21 @@ func (s *Scorer) Say(site string, till int, step string, yes *bool, now time.Tim
 	case *yes:
 		m.State, m.Hint = Passed, ""
 	default:
-		seen := Seen{Word: &Word{Yes: yes}}
-		m.State, m.Hint, m.Failed = Failed, seen.said(cmp.Or(m.missing, lowerFirst(r.check.Line().Text)), none).Hint, now
+		m.State, m.Hint, m.Failed = Failed, cmp.Or(m.wrong, r.no(Seen{})), now
 	}
 	m.Word, m.At = true, now
 	return nil
 }
 
-// lowerFirst is a sentence as the rest of one.
-func lowerFirst(s string) string { return strings.ToLower(s[:1]) + strings.TrimSuffix(s[1:], ".") }
+// no is what is said to somebody who answers the question of a part with no.
+func (r rule) no(s Seen) string {
+	no := false
+	s.Word = &Word{Yes: &no}
+	if r.check.Scene != nil {
+		s.words = map[string]*Word{}
+		for _, a := range r.check.Scene.Steps {
+			s.words[a.Name] = s.Word
+		}
+	}
+	return r.judge(&s).Hint
+}

@@ -40,7 +40,8 @@ type window struct {
 	now       time.Time
 	calls     []*call
 	questions []*question
-	waits     bool // something depends on how long nothing comes
+	asked     []*ask // at tables; nil until somebody looks
+	waits     bool   // something depends on how long nothing comes
 }
 
 // An occasion is a place at which a part can be judged.
@@ -244,10 +245,29 @@ func fromTill(requests bool) func(*window, Frame) (string, bool) {
 	}
 }
 
-// side is what a line is about, by its name.
-func side(id string) string {
+// judge is what judges a part of a check that is an act, or all of it.
+func (c Check) judge(part string) func(*Seen) Verdict {
+	switch {
+	case c.Stands != nil:
+		return func(s *Seen) Verdict { return c.Stands(s.Frames) }
+	case c.Judge != nil:
+		return c.Judge
+	}
+	for _, a := range c.Acts {
+		if a.Name == part {
+			return a.Judge
+		}
+	}
+	return c.Acts[0].Judge
+}
+
+// onlyIn is the rule of a line that has to be brought about.
+func onlyIn(id, why string) rule {
 	side, _, _ := strings.Cut(id, ".")
-	return side
+	if side == "general" {
+		side = "pac"
+	}
+	return rule{todo: why + " Run: tillwire check " + side + " --only " + id}
 }
 
 // sale19 is the amount that shows how a till rounds.
@@ -257,27 +277,18 @@ const sale19 = 1999
 // the development site.
 func rules(o ScorerOptions) []rule {
 	checks := map[string]Check{}
-	for _, c := range Checks(Options{Slow: o.Slow}) {
+	all := slices.Concat(Checks(Options{Slow: o.Slow}), TableChecks(TableOptions{}))
+	for _, c := range slices.Backward(all) { // those of the counter go before
 		checks[c.ID] = c
 	}
 	var out []rule
 	add := func(step string, r rule) {
 		id, part, _ := strings.Cut(step, "/")
 		r.check, r.part = checks[id], part
-		if r.check.Stands != nil {
-			r.judge = func(s *Seen) Verdict { return r.check.Stands(s.Frames) }
-		} else {
-			r.judge = r.check.Acts[0].Judge
-		}
-		for _, a := range r.check.Acts {
-			if a.Name == part {
-				r.judge = a.Judge
-			}
+		if r.judge == nil {
+			r.judge = r.check.judge(part)
 		}
 		out = append(out, r)
-	}
-	onlyIn := func(id, why string) rule {
-		return rule{todo: why + " Run: tillwire check " + strings.Replace(side(id), "general", "pac", 1) + " --only " + id}
 	}
 	booked := func(text string) func(*Seen) string {
 		return func(s *Seen) string {
@@ -298,8 +309,16 @@ func rules(o ScorerOptions) []rule {
 	add("general.partnerIds", rule{todo: "Connect with software-house-id, installer-id and api-version=v1.", find: knocks})
 	add("general.softwareHouse", rule{state: Eyes, todo: "Look through the settings of the till for the software house id."})
 	add("general.installer", rule{state: Eyes, todo: "Look through the settings of the till for the installer id."})
-	add("general.endOfDay", rule{todo: "Run an end of day on VCMDEMOSIP0.", find: whenever(sentAs("reportEndOfDay", codeInvalidParams))})
-	add("general.endOfDayCopy", rule{todo: "Run an end of day on VCMDEMOSIP0.", find: whenever(sentAs("reportEndOfDay", codeInvalidParams))})
+	const daily = "Run an end of day on VCMDEMOSIP0, from the till, or at the card machine where a till keeps tables."
+	for _, line := range []struct{ id, table string }{{"general.endOfDay", "general.endOfDay"}, {"general.endOfDayCopy", "pat.endOfDay"}} {
+		i := slices.IndexFunc(all, func(c Check) bool { return c.ID == line.table && c.Scene != nil })
+		add(line.id, rule{
+			todo: daily, judge: atTable(checks[line.id].judge(""), all[i].Judge),
+			find: func(w *window) []occasion {
+				return append(whenever(sentAs("reportEndOfDay", codeInvalidParams))(w), eachAsk("reportResponse", nil)(w)...)
+			},
+		})
+	}
 
 	// At the counter.
 	add("pac.envelope", rule{todo: "Connect to /pac and send anything.", find: each(fromTill(false))})
@@ -466,8 +485,9 @@ func rules(o ScorerOptions) []rule {
 			return slices.Contains([]string{"sale", "refund"}, c.method) && len(c.params["cardholderNotPresent"]) > 0 && c.answered >= 0
 		}),
 	})
+	tableRules(add)
 	// What no conversation was thought of for.
-	for _, c := range Checks(Options{}) {
+	for _, c := range all {
 		if !slices.ContainsFunc(out, func(r rule) bool { return r.check.ID == c.ID }) {
 			add(c.ID, onlyIn(c.ID, "This has to be brought about."))
 		}

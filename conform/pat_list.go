@@ -30,10 +30,8 @@ func patList(table *Scene) Check {
 			switch {
 			case i == 0 && !has:
 				return fail("table "+name+" is open and unpaid, and the list has "+listed(tables)+": list every table with something to pay that is not locked", l.at, l.answered)
-			case stands.locked && has:
-				return fail("the list has table "+name+", which another card machine has locked: leave locked tables out", stands.at, l.at, l.answered)
-			case stands.paid() && has:
-				return fail("the list has table "+name+", of which nothing is left to pay: leave paid tables out", stands.at, l.at, l.answered)
+			case has && (stands.locked || stands.paid()):
+				return fail(stands.unlisted(name), stands.at, l.at, l.answered)
 			}
 			whenLocked, whenPaid = whenLocked || stands.locked, whenPaid || stands.paid()
 			frames = append(frames, l.answered)
@@ -46,6 +44,14 @@ func patList(table *Scene) Check {
 		}
 		return pass(frames...)
 	}}
+}
+
+// unlisted says why a table that stands so does not belong on a list.
+func (s stand) unlisted(name string) string {
+	if s.locked {
+		return "the list has table " + name + ", which another card machine has locked: leave locked tables out"
+	}
+	return "the list has table " + name + ", of which nothing is left to pay: leave paid tables out"
 }
 
 func listed(tables []string) string {

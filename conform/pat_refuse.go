@@ -11,14 +11,8 @@ func patRefuse(table *Scene) Check {
 			if why == "" {
 				continue
 			}
-			if v, bad := s.unanswered(l, "answer with confirmed false. After an error nobody knows whether the table is locked, and the till is told to unlock it"); bad {
+			if v := s.refuses(l, why); v.State != Passed {
 				return v
-			}
-			switch yes, ok := truth(l.answer.result["confirmed"]); {
-			case !ok:
-				return fail("result.confirmed must be true or false, without quotes, and is "+quoted(l.answer.result["confirmed"]), l.at, l.answered)
-			case yes:
-				return fail("the till has confirmed table "+quoted(l.params["tableId"])+", which "+why+": answer with confirmed false", l.at, l.answered)
 			}
 			seen[why] = true
 			frames = append(frames, l.answered)
@@ -52,4 +46,18 @@ func refusable(all []*ask, l *ask) string {
 		return isPaid
 	}
 	return ""
+}
+
+// refuses judges the answer to a lock of a table that cannot be paid.
+func (s *Seen) refuses(l *ask, why string) Verdict {
+	if v, bad := s.unanswered(l, "answer with confirmed false. After an error nobody knows whether the table is locked, and the till is told to unlock it"); bad {
+		return v
+	}
+	switch yes, ok := truth(l.answer.result["confirmed"]); {
+	case !ok:
+		return fail("result.confirmed must be true or false, without quotes, and is "+quoted(l.answer.result["confirmed"]), l.at, l.answered)
+	case yes:
+		return fail("the till has confirmed table "+quoted(l.params["tableId"])+", which "+why+": answer with confirmed false", l.at, l.answered)
+	}
+	return pass(l.at, l.answered)
 }

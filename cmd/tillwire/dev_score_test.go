@@ -58,35 +58,65 @@ func TestScoreOfTills(t *testing.T) {
 	for i, r := range tryTills(t, tills) {
 		flaw := tills[i].flaw
 		t.Run("till "+flaw, func(t *testing.T) {
-			score := scoreOf(t, r)
-			var failed []string
-			for _, l := range score.Lines {
-				if l.State == conform.Failed {
-					failed = append(failed, l.ID)
-				}
-				if flaw == "" && l.State == conform.Unseen {
-					t.Errorf("%s: not seen, though the till did it", l.ID)
-				}
-				for _, p := range l.Parts {
-					if p.State == conform.Failed && (len(p.Hint) < 20 || len(p.Evidence) == 0) {
-						t.Errorf("%s: failed without saying why: %q, %d messages", p.Step, p.Hint, len(p.Evidence))
-					}
-					if p.State != conform.Passed && p.Todo == "" {
-						t.Errorf("%s: is open, and nothing says what to do", p.Step)
-					}
-					if p.State == conform.Eyes && !strings.HasSuffix(p.Question, "?") && !strings.HasSuffix(p.Question, `"`) {
-						t.Errorf("%s: asks %q", p.Step, p.Question)
-					}
-				}
-			}
-			want := linesIn(r, conform.Failed)
-			if !slices.Contains(seen, flaw) {
-				want = nil
-			}
-			if diff := cmp.Diff(want, failed); diff != "" {
-				t.Errorf("failed lines (-want +got):\n%s", diff)
-			}
+			judgeScore(t, r, slices.Contains(seen, flaw), flaw == "", "general", "pac")
 		})
+	}
+}
+
+// TestScoreOfTableTills: the same of tills that keep tables.
+func TestScoreOfTableTills(t *testing.T) {
+	seen := []string{
+		"never answers", "another id in answers", "ids as text", "lists locked tables", "floats", "amounts as text", "confirms without a currency",
+		"confirmed as text", "confirms a locked table", "refuses with an error", "prints no bill",
+		"pays the bill with gratuity", "loses the final receipt", "does not book what was paid while offline", "dials back at once",
+	}
+	unseen := []string{
+		"", "no end of day at night", "lists nothing", "closes the table after the first part", "lists paid tables", "refuses free tables", "cuts fractions off", "confirms an unknown table",
+		"confirms a paid table", "ignores unlock", "ignores waiters", "books twice", "drops the end of day",
+	}
+	var tills []*tableTill
+	for _, flaw := range slices.Concat(seen, unseen) {
+		tills = append(tills, &tableTill{flaw: flaw})
+	}
+	for i, r := range tryTableTills(t, tills) {
+		flaw := tills[i].flaw
+		t.Run("till "+flaw, func(t *testing.T) {
+			judgeScore(t, r, slices.Contains(seen, flaw), flaw == "", "general", "pat")
+		})
+	}
+}
+
+// judgeScore looks at what a score makes of a run: of a till that is good it has
+// seen all lines of those sides, and those fail that have failed in the run, if
+// they can be seen to.
+func judgeScore(t *testing.T, r conform.Report, seen, good bool, sides ...string) {
+	t.Helper()
+	var failed []string
+	for _, l := range scoreOf(t, r).Lines {
+		if l.State == conform.Failed {
+			failed = append(failed, l.ID)
+		}
+		if good && l.State == conform.Unseen && slices.Contains(sides, l.Side) {
+			t.Errorf("%s: not seen, though the till did it", l.ID)
+		}
+		for _, p := range l.Parts {
+			if p.State == conform.Failed && (len(p.Hint) < 20 || len(p.Evidence) == 0) {
+				t.Errorf("%s: failed without saying why: %q, %d messages", p.Step, p.Hint, len(p.Evidence))
+			}
+			if p.State != conform.Passed && p.Todo == "" {
+				t.Errorf("%s: is open, and nothing says what to do", p.Step)
+			}
+			if p.State == conform.Eyes && !strings.HasSuffix(p.Question, "?") && !strings.HasSuffix(p.Question, `"`) {
+				t.Errorf("%s: asks %q", p.Step, p.Question)
+			}
+		}
+	}
+	var want []string
+	if seen {
+		want = linesIn(r, conform.Failed)
+	}
+	if diff := cmp.Diff(want, failed); diff != "" {
+		t.Errorf("failed lines (-want +got):\n%s", diff)
 	}
 }
 
