@@ -723,7 +723,7 @@ func FuzzPrettyJSON(f *testing.F) {
 
 // TestStates: each state and event of the machines is drawn.
 func TestStates(t *testing.T) {
-	for _, name := range []string{"transaction", "visit", "report"} {
+	for _, name := range []string{"transaction", "visit", "table", "report"} {
 		m, err := readMachine(name)
 		if err != nil {
 			t.Fatal(err)
