@@ -194,8 +194,12 @@ func (c *Client) request(ctx context.Context, method string, params, result any)
 	}
 }
 
-// about says in an error which call it ends. An *Error stands for itself.
+// about says in an error which call it ends. An *Error and a *RefusedError stand
+// for themselves.
 func about(method string, err error) error {
+	if e, ok := errors.AsType[*RefusedError](err); ok {
+		return e
+	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}

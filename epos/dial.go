@@ -24,6 +24,7 @@ type Version string
 
 // The versions.
 const (
+	V2 Version = "v2" // REST only
 	V1 Version = "v1"
 	V0 Version = "v0" // deprecated
 )

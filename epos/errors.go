@@ -7,6 +7,7 @@ import (
 
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/wire"
+	"github.com/tillwire/tillwire/wire/rest"
 )
 
 // A Code is the number of an error (the contract, section 6). The codes are
@@ -38,6 +39,7 @@ type Error struct {
 	Code        Code
 	Message     string // for a developer
 	UserMessage string // for staff, to be shown as it is; may be empty
+	Status      int    // of the answer over REST, where the code is what the WebSocket has for it; else 0
 
 	// With the extension errors, for a developer; each may be empty.
 	Pointer string // JSON pointer to the fault in the message that was sent
@@ -74,7 +76,12 @@ type OutcomeUnknownError struct {
 	Key    string // the request's own; empty where the gateway knows no keys
 	Err    error  // why there is no answer: a *ClosedError, the context's error, or an answer that cannot be read
 
-	request *wire.PerformTransactionRequest // nil for a report
+	// Location is where a transaction that was taken over REST is asked about. It is
+	// empty if the gateway did not get to say so.
+	Location string
+
+	request     *wire.PerformTransactionRequest // nil for a report
+	restRequest *rest.TransactionRequest        // likewise, over REST
 }
 
 // Error says what is not known and why.

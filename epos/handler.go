@@ -38,6 +38,11 @@ type Handler struct {
 	// Corrected is used. The same truth may be told again after a lost connection.
 	Corrected func(Correction)
 
+	// Begun is told, over REST only, that the gateway has taken a request, before
+	// anything else is done about it. A till keeps the location with the sale: after
+	// a restart it asks there what became of it.
+	Begun func(Begun)
+
 	// Trace sees each message as it stands on the wire, one at a time: those to
 	// be sent (which a lost line may keep from leaving) and those received. It
 	// must not change them, call the client, or take long, for the connection
@@ -48,8 +53,8 @@ type Handler struct {
 // A CallOption changes one call.
 type CallOption func(*transaction)
 
-// WithHandler gives one transaction a handler of its own for notifications and
-// signature requests. Where a function of it is nil, the client's is used.
+// WithHandler gives one transaction a handler of its own for notifications,
+// signature requests and Begun. Where a function of it is nil, the client's is used.
 func WithHandler(h Handler) CallOption {
 	return func(t *transaction) {
 		if h.Notification != nil {
@@ -57,6 +62,9 @@ func WithHandler(h Handler) CallOption {
 		}
 		if h.Signature != nil {
 			t.handler.Signature = h.Signature
+		}
+		if h.Begun != nil {
+			t.handler.Begun = h.Begun
 		}
 	}
 }

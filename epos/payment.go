@@ -117,6 +117,7 @@ type Payment struct {
 	StartDate        string // "MM/YY" or empty
 	ExpiryDate       string // "MM/YY" or empty
 	Receipts         receipt.Copies
+	UserMessage      string // REST v2: for the cashier, to be shown as it is; may be empty
 }
 
 // MoneyTaken says whether the transaction did what its type says: took the

@@ -132,19 +132,28 @@ func (c *Client) report(ctx context.Context, method string, tid TID, opts []Call
 func reportOf(r wire.ReportResult) Report {
 	out := Report{
 		TID: TID(r.TID), Type: ReportType(r.ReportType), Result: ReportResult(r.ReportResult), Time: LocalTime(r.ReportTime),
-		Banking: map[string]AcquirerTotals{}, Lines: wire.ReceiptLines(r.ReportLines),
+		Banking: acquirersOf(r.Banking), Lines: wire.ReceiptLines(r.ReportLines),
 	}
 	if b := r.Balances.SessionTotals; b != nil {
-		out.Balances = &Balances{
-			Breakdown:      breakdownOf(b.Breakdown),
-			CashbackAmount: b.TotalCashbackAmount, CashbackCount: b.TotalCashbackCount,
-			GratuityAmount: b.TotalGratuityAmount, GratuityCount: b.TotalGratuityCount,
-			Since:   LocalTime(b.TotalsSince),
-			Issuers: breakdownsOf(b.IssuerTotals), Waiters: breakdownsOf(b.WaiterTotals),
-		}
+		out.Balances = balancesOf(b)
 	}
-	for name, a := range r.Banking {
-		out.Banking[name] = AcquirerTotals{
+	return out
+}
+
+func balancesOf(b *wire.SessionTotals) *Balances {
+	return &Balances{
+		Breakdown:      breakdownOf(b.Breakdown),
+		CashbackAmount: b.TotalCashbackAmount, CashbackCount: b.TotalCashbackCount,
+		GratuityAmount: b.TotalGratuityAmount, GratuityCount: b.TotalGratuityCount,
+		Since:   LocalTime(b.TotalsSince),
+		Issuers: breakdownsOf(b.IssuerTotals), Waiters: breakdownsOf(b.WaiterTotals),
+	}
+}
+
+func acquirersOf(m map[string]wire.AcquirerTotals) map[string]AcquirerTotals {
+	out := make(map[string]AcquirerTotals, len(m))
+	for name, a := range m {
+		out[name] = AcquirerTotals{
 			Currency: a.Currency,
 			Current:  breakdownOf(a.CurrentSessionTotals), Previous: breakdownOf(a.PreviousSessionTotals),
 			CurrentIssuers: breakdownsOf(a.CurrentSessionIssuerTotals), PreviousIssuers: breakdownsOf(a.PreviousSessionIssuerTotals),

@@ -12,6 +12,8 @@ import (
 )
 
 type eposCmd struct {
+	faceFlags
+
 	Terminals     eposTerminalsCmd     `cmd:"" help:"List the connected terminals."`
 	Details       eposDetailsCmd       `cmd:"" help:"Tell how one terminal is."`
 	Sale          eposSaleCmd          `cmd:"" help:"Take money."`
@@ -26,6 +28,24 @@ type eposCmd struct {
 	Tables        eposTablesCmd        `cmd:"" help:"Keep the tables of a restaurant for Pay-At-Table, in a file."`
 }
 
+// faceFlags say by which of its interfaces a gateway is asked.
+type faceFlags struct {
+	REST        bool   `name:"rest" help:"Ask over REST instead of a WebSocket; an address that begins with http does, too."`
+	RESTVersion string `name:"rest-version" default:"v2" enum:"v2,v1,v0" placeholder:"v2|v1|v0" help:"Version of REST."`
+}
+
+// AfterApply hands the choice of the interface down to what is asked.
+func (c *eposCmd) AfterApply() error {
+	for _, f := range []*tillFlags{
+		&c.Terminals.tillFlags, &c.Details.tillFlags, &c.Sale.tillFlags, &c.Refund.tillFlags, &c.Preauth.tillFlags,
+		&c.Completion.tillFlags, &c.VerifyAccount.tillFlags, &c.Cancel.tillFlags, &c.Status.tillFlags,
+		&c.Duplicate.tillFlags, &c.Report.tillFlags,
+	} {
+		f.face = c.faceFlags
+	}
+	return nil
+}
+
 // Help is shown with the command's own help.
 func (eposCmd) Help() string {
 	return `The address of the gateway bears the key of the site, so put it into TILLWIRE_URL.
@@ -33,6 +53,7 @@ func (eposCmd) Help() string {
     tillwire epos terminals
     tillwire epos sale --tid VCMDEMOSIP0 --amount 12.50
     tillwire epos report end-of-day --tid VCMDEMOSIP0
+    tillwire epos --rest sale --tid VCMDEMOSIP0 --amount 12.50
 
 Each transaction and report has a request key, which is printed before it is
 sent. However often it is asked for under one --key, it is done once.
@@ -49,6 +70,8 @@ second one gives up waiting, exit code 12.`
 type tillFlags struct {
 	URL  string `name:"url" default:"${dev_url}" env:"TILLWIRE_URL" placeholder:"URL" help:"Address of the gateway, with key, version and partner ids, as the gateway prints it."`
 	JSON bool   `name:"json" help:"Print the result as it came, one JSON value, on stdout; of a transaction or report with its requestKey."`
+
+	face faceFlags
 }
 
 // terminalFlags name a terminal.
@@ -278,6 +301,7 @@ func (c eposVerifyAccountCmd) Run(s streams) error {
 
 type eposCancelCmd struct {
 	terminalFlags
+	RequestID string `name:"request-id" placeholder:"ID" help:"With --rest: the transaction, as the till that runs it was told."`
 	tillFlags
 }
 
@@ -285,13 +309,14 @@ type eposCancelCmd struct {
 func (eposCancelCmd) Help() string {
 	return `It is a wish: the till that runs the transaction learns from its result what came of it.
 
-    tillwire epos cancel --tid VCMDEMOSIP0`
+    tillwire epos cancel --tid VCMDEMOSIP0
+    tillwire epos --rest cancel --tid VCMDEMOSIP0 --request-id 3f0c7c0e-6a6e-4c1a-9d51-2f5b3f9a7e10`
 }
 
 // Run wishes to cancel.
 func (c eposCancelCmd) Run(s streams) error {
 	return c.ask(s, func(ctx context.Context, t *till) error {
-		if err := t.client.Cancel(ctx, c.tid()); err != nil {
+		if err := c.cancel(ctx, t); err != nil {
 			return t.refused(err)
 		}
 		if c.JSON {
@@ -300,6 +325,19 @@ func (c eposCancelCmd) Run(s streams) error {
 		_, err := fmt.Fprintf(s.out, "the wish was passed on to %s\n", c.TID)
 		return err
 	})
+}
+
+func (c eposCancelCmd) cancel(ctx context.Context, t *till) error {
+	r, ok := t.client.(*epos.REST)
+	switch {
+	case ok && c.RequestID == "":
+		return usage("--request-id: over REST a wish to cancel names the transaction")
+	case ok:
+		return r.CancelAt(ctx, r.Location(c.tid(), c.RequestID))
+	case c.RequestID != "":
+		return usage("--request-id: it goes with --rest")
+	}
+	return t.client.Cancel(ctx, c.tid())
 }
 
 type eposDuplicateCmd struct {

@@ -32,7 +32,11 @@ func (c eposStatusCmd) Run(s streams) error {
 			st, err := t.client.TransactionStatusByID(ctx, c.tid(), c.RequestID)
 			return t.showStatus(st, err)
 		}
-		st, err := t.client.TransactionStatus(ctx, c.tid(), c.Key)
+		socket, ok := t.client.(*epos.Client)
+		if !ok {
+			return usage("--key: over REST a request is asked about by --request-id; the same request with that --key goes on waiting for it")
+		}
+		st, err := socket.TransactionStatus(ctx, c.tid(), c.Key)
 		return t.showStatus(st, err)
 	})
 }

@@ -22,12 +22,37 @@ import (
 type till struct {
 	s      streams
 	json   bool
-	client *epos.Client
+	client tillClient
 	key    string // of the request; empty where there is none
 
-	mu  sync.Mutex
-	raw jsontext.Value // the last result as it came
+	mu    sync.Mutex
+	raw   jsontext.Value // the last result as it came
+	begun epos.Begun     // what was taken over REST
 }
+
+// A tillClient asks a gateway, over a WebSocket or over REST.
+type tillClient interface {
+	ConnectedTerminals(context.Context, epos.Filter) ([]epos.Terminal, error)
+	TerminalDetails(context.Context, epos.TID) (epos.Terminal, error)
+	Sale(context.Context, epos.Sale, ...epos.CallOption) (epos.Payment, error)
+	Refund(context.Context, epos.Refund, ...epos.CallOption) (epos.Payment, error)
+	PreAuth(context.Context, epos.PreAuth, ...epos.CallOption) (epos.Payment, error)
+	Completion(context.Context, epos.Completion, ...epos.CallOption) (epos.Payment, error)
+	AccountVerification(context.Context, epos.AccountVerification, ...epos.CallOption) (epos.Payment, error)
+	Cancel(context.Context, epos.TID) error
+	TransactionStatusByID(ctx context.Context, tid epos.TID, requestID string) (epos.TransactionStatus, error)
+	Duplicate(context.Context, epos.TID) (epos.Payment, error)
+	ReportXBalance(context.Context, epos.TID, ...epos.CallOption) (epos.Report, error)
+	ReportZBalance(context.Context, epos.TID, ...epos.CallOption) (epos.Report, error)
+	ReportBanking(context.Context, epos.TID, ...epos.CallOption) (epos.Report, error)
+	ReportEndOfDay(context.Context, epos.TID, ...epos.CallOption) (epos.Report, error)
+	Close() error
+}
+
+var (
+	_ tillClient = (*epos.Client)(nil)
+	_ tillClient = (*epos.REST)(nil)
+)
 
 // dial connects to the gateway. No error of it repeats the address, which
 // bears the key.
@@ -35,15 +60,24 @@ func (f tillFlags) dial(ctx context.Context, s streams, signature string) (*till
 	t := &till{s: s, json: f.JSON}
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
-	o := epos.Options{URL: f.URL, Handler: epos.Handler{
+	h := epos.Handler{
 		Trace:        t.trace,
 		Notification: t.notify,
 		Error:        func(e *epos.Error) { fmt.Fprintf(s.err, "the gateway says: %s\n", e.StaffMessage()) },
-	}}
-	if signature != "" && signature != "ignore" {
-		o.Handler.Signature = t.signature(signature)
 	}
-	client, err := epos.Dial(ctx, o)
+	if signature != "" && signature != "ignore" {
+		h.Signature = t.signature(signature)
+	}
+	if f.face.REST {
+		h.Trace, h.Begun = t.traceREST, t.taken
+		client, err := epos.NewREST(epos.RESTOptions{URL: f.URL, Version: epos.Version(f.face.RESTVersion), Till: "tillwire", Handler: h})
+		if err != nil {
+			return nil, dialAdvice(err)
+		}
+		t.client = client
+		return t, nil
+	}
+	client, err := epos.Dial(ctx, epos.Options{URL: f.URL, Handler: h})
 	if err != nil {
 		return nil, dialAdvice(err)
 	}
@@ -86,12 +120,39 @@ func (t *till) trace(sent bool, message []byte) {
 	}
 }
 
+// traceREST keeps the newest body as it came, unless it only says why something was
+// not done.
+func (t *till) traceREST(sent bool, message []byte) {
+	var m struct {
+		UserMessage jsontext.Value `json:"userMessage"`
+		Messages    jsontext.Value `json:"messages"`
+		Result      jsontext.Value `json:"transactionResult"`
+	}
+	if sent || json.Unmarshal(message, &m) != nil || m.Messages != nil || m.UserMessage != nil && m.Result == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.raw = slices.Clone(message)
+}
+
+// taken prints where a request is found from now on.
+func (t *till) taken(b epos.Begun) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.begun = b
+	fmt.Fprintf(t.s.err, "request id %s\n", b.RequestID)
+}
+
 // printRaw prints the newest result as it came, with the request key if there is
 // one.
 func (t *till) printRaw() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	raw := t.raw
+	if raw == nil { // REST says nothing more of a wish than that it was heard
+		raw = jsontext.Value("{}")
+	}
 	if t.key != "" && raw.Kind() == jsontext.KindBeginObject {
 		key, err := jsontext.AppendQuote(nil, t.key)
 		if err != nil {
@@ -106,7 +167,8 @@ func (t *till) printRaw() error {
 // name gives the request the key that was asked for, or a new one where the
 // gateway knows keys, and prints it: whatever happens now, it can be asked about.
 func (t *till) name(key string) {
-	if key == "" && slices.Contains(t.client.Extensions(), "keys") {
+	socket, ok := t.client.(*epos.Client)
+	if key == "" && (!ok || slices.Contains(socket.Extensions(), "keys")) {
 		key = epos.NewKey()
 	}
 	if t.key = key; key != "" {
@@ -119,7 +181,14 @@ func (t *till) printKey() error {
 	if !t.json || t.key == "" {
 		return nil
 	}
-	return printJSON(t.s, map[string]string{"requestKey": t.key})
+	type lost struct {
+		RequestKey string `json:"requestKey"`
+		RequestID  string `json:"requestId,omitzero"`
+		Location   string `json:"location,omitzero"`
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return printJSON(t.s, lost{t.key, t.begun.RequestID, t.begun.Location})
 }
 
 // keyed is what a call needs for the key.
@@ -147,7 +216,9 @@ func meaning(n epos.Notification) string {
 // signature answers for the cashier, or asks who sits there.
 func (t *till) signature(how string) func(context.Context, epos.SignatureRequest) (bool, error) {
 	return func(ctx context.Context, r epos.SignatureRequest) (bool, error) {
-		fmt.Fprint(t.s.err, paper(r.Merchant))
+		if len(r.Merchant) > 0 { // over REST there is no receipt to compare yet
+			fmt.Fprint(t.s.err, paper(r.Merchant))
+		}
 		if how != "ask" {
 			return how == "accept", nil
 		}
@@ -183,8 +254,13 @@ func (f tillFlags) ask(s streams, do func(context.Context, *till) error) error {
 }
 
 func (f tillFlags) run(s streams, signature string, do func(context.Context, *till) error) error {
-	if !strings.HasPrefix(f.URL, "ws://") && !strings.HasPrefix(f.URL, "wss://") {
-		return usageError{hint(errors.New("--url: the address begins with ws:// or wss://"), "the gateway prints it; with --dev it is %s", devURL(defaultListen))}
+	scheme, _, _ := strings.Cut(f.URL, "://")
+	switch scheme {
+	case "ws", "wss":
+	case "http", "https":
+		f.face.REST = true
+	default:
+		return usageError{hint(errors.New("--url: the address begins with ws://, wss://, http:// or https://"), "the gateway prints it; with --dev it is %s", devURL(defaultListen))}
 	}
 	ctx := context.Background()
 	t, err := f.dial(ctx, s, signature)
@@ -246,6 +322,9 @@ func staffText(err error) string {
 
 // refused tells of a request that was not carried out.
 func (t *till) refused(err error) error {
+	if refused, ok := errors.AsType[*epos.RefusedError](err); ok {
+		return dialAdvice(refused)
+	}
 	e, ok := errors.AsType[*epos.Error](err)
 	if !ok {
 		return err
@@ -283,7 +362,14 @@ func (t *till) unknownOutcome(tid epos.TID, err error) error {
 	if err != nil {
 		fmt.Fprintf(t.s.err, "tillwire: error: %v\n", err)
 	}
-	if t.key != "" {
+	t.mu.Lock()
+	id := t.begun.RequestID
+	t.mu.Unlock()
+	if _, ok := t.client.(*epos.REST); ok && id != "" {
+		fmt.Fprintf(t.s.err, "tillwire: hint: tillwire epos --rest status --tid %s --request-id %s tells what became of it; the same request with --key %s goes on waiting for it\n", tid, id, t.key)
+	} else if ok {
+		fmt.Fprintf(t.s.err, "tillwire: hint: the same request with --key %s is one and the same, and goes on waiting for it\n", t.key)
+	} else if t.key != "" {
 		fmt.Fprintf(t.s.err, "tillwire: hint: tillwire epos status --tid %s --key %s tells what became of it; the same request with that --key goes on waiting for it\n", tid, t.key)
 	} else {
 		fmt.Fprintf(t.s.err, "tillwire: hint: tillwire epos duplicate --tid %s tells the terminal's last transaction; do not try again before\n", tid)

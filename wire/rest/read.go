@@ -81,10 +81,8 @@ func ReadTransaction(body []byte) (Transaction, error) {
 	case in.TransactionResult != "":
 		t.Result = in.result()
 	case in.CardholderVerificationMethod == cvmSignature:
-		t.Signature = &Signature{
-			AuthCode: in.AuthCode, ApplicationID: in.ApplicationID, ApplicationLabel: in.ApplicationLabel,
-			PaymentMethod: in.PaymentMethod, PrimaryAccountNumber: in.PrimaryAccountNumber, TransactionType: in.TransactionType,
-		}
+		asked := in.signature()
+		t.Signature = &asked
 	}
 	if in.LateResult != nil {
 		t.LateResult = in.LateResult.result()
@@ -104,6 +102,34 @@ func (f resultForm) result() *Result {
 	r.TransactionTime = parseTime(f.Time)
 	r.ReceiptLines = receipt.Copies{Merchant: wire.ReceiptLines(f.Copies.Merchant), Customer: wire.ReceiptLines(f.Copies.Customer)}
 	return &r
+}
+
+func (f resultForm) signature() Signature {
+	return Signature{
+		AuthCode: f.AuthCode, ApplicationID: f.ApplicationID, ApplicationLabel: f.ApplicationLabel,
+		PaymentMethod: f.PaymentMethod, PrimaryAccountNumber: f.PrimaryAccountNumber, TransactionType: f.TransactionType,
+	}
+}
+
+// ReadNotificationEvent reads the data of an EventNotification.
+func ReadNotificationEvent(data []byte) (NotificationEvent, error) {
+	var in struct {
+		RequestID    string `json:"requestId"`
+		Notification string `json:"notification"`
+		Time         string `json:"time"`
+	}
+	err := read("a notification", data, &in)
+	return NotificationEvent{in.RequestID, in.Notification, parseTime(in.Time)}, err
+}
+
+// ReadSignatureEvent reads the data of an EventSignature.
+func ReadSignatureEvent(data []byte) (SignatureEvent, error) {
+	var in struct {
+		resultForm
+		Deadline string `json:"deadline"`
+	}
+	err := read("a question about a signature", data, &in)
+	return SignatureEvent{in.signature(), parseTime(in.Deadline)}, err
 }
 
 // ReadReport reads a report. It has a Result if it has finished.
