@@ -12,13 +12,13 @@ EXHAUSTIVE = -d -typeonly '^github.com/tillwire/tillwire/'
 CROSS    ?= linux/amd64 windows/amd64 darwin/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help test setup format vet lint unit cross bench-build examples build bench fuzz visits crash update
+.PHONY: help test setup format vet lint unit cross bench-build checklist examples build bench fuzz visits crash update
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 test: ## everything that must hold: format, vet, lint, all tests with -race, cross-builds
-	@$(MAKE) --no-print-directory setup format vet lint unit cross bench-build
+	@$(MAKE) --no-print-directory setup format vet lint unit checklist cross bench-build
 
 # $(call need,COMMAND,PACKAGES) installs Debian packages unless the command succeeds.
 define need
@@ -75,6 +75,13 @@ cross: ## build for the systems that are shipped, without cgo
 
 bench-build:
 	@if [ -f bench/go.mod ]; then echo "build bench"; cd bench && $(GO) vet ./...; fi
+
+checklist: ## the till of epos against the integration checklist; JUnit in bin/
+	@mkdir -p bin && CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/tillwire ./examples/go/counter
+	@rm -rf bin/checklist && mkdir bin/checklist
+	@bin/tillwire check pac --till-command 'bin/counter -data bin/checklist/books' --cashier 1s --settle 50ms --limit 1m \
+		--data bin/checklist --junit bin/checklist-pac.xml >bin/checklist/pac.txt 2>&1 || { cat bin/checklist/pac.txt; exit 1; }
+	@echo "bin/checklist-pac.xml: $$(tail -n 1 bin/checklist/pac.txt)"
 
 examples: setup ## the examples against the real gateway
 	$(GO) test -count=1 ./examples/...

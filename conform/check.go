@@ -53,7 +53,7 @@ type Order struct {
 	Cashback  int64
 	Present   bool          // the cardholder is there
 	Signature string        // accept, reject or leave, should one be asked for
-	Wait      time.Duration // before the signature is answered
+	Wait      time.Duration // before the signature is answered, or is too late to be
 	// CancelAfter is the notification after which the transaction is to be
 	// cancelled; empty where it is not.
 	CancelAfter string

@@ -9,8 +9,8 @@ import (
 // without the till, and the response says what came of it.
 func pacSignatureTimeout(limit time.Duration) Check {
 	o := sale(firstTID, 830)
-	o.Signature = "leave"
-	o.Text += " The till asks about a signature: do not answer it. In " + limit.String() + " the time for it is over; see what the till does then."
+	o.Signature, o.Wait = "leave", limit
+	o.Text += " The till asks about a signature: do not answer it. After " + limit.String() + " the time for it is over; see what the till does then."
 	return Check{ID: "pac.signatureTimeout", Needs: ByBoth, Acts: []Act{{
 		Order:    o,
 		Question: "Has the till taken its question back by itself, and booked the 8.30 as paid?",

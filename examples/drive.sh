@@ -14,7 +14,7 @@ order="$TILLWIRE_CHECK_METHOD $TILLWIRE_CHECK_CASHBACK $TILLWIRE_CHECK_PRESENT $
 
 case $TILLWIRE_CHECK_SIGNATURE in
 accept) cashier() { sleep "$TILLWIRE_CHECK_WAIT" && echo y; } ;;
-leave) cashier() { sleep 7; } ;; # looks away for longer than the gateway waits
+leave) cashier() { sleep "$TILLWIRE_CHECK_WAIT" && sleep 2; } ;; # looks away for longer than the gateway waits
 *) cashier() { echo n; } ;;
 esac
 out=$(mktemp) && trap 'rm -f "$out"' EXIT

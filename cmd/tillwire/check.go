@@ -61,7 +61,10 @@ type checkFlags struct {
 	dataFlags
 }
 
-type checkPacCmd struct{ checkFlags }
+type checkPacCmd struct {
+	checkFlags
+	Cashier time.Duration `default:"5s" placeholder:"TIME" help:"How long a signature is looked at where somebody is to take time, and how long the gateway waits for an answer where nobody gives one."`
+}
 
 // Help is shown with the command's own help.
 func (checkPacCmd) Help() string {
@@ -80,7 +83,10 @@ usage. A line of the optional ones may be left out, but not fail.`
 
 // Run tries a till.
 func (c checkPacCmd) Run(s streams) error {
-	return c.run(s, spec.PAC, conform.Checks(conform.Options{}))
+	if c.Cashier <= 0 || c.Cashier >= c.Limit {
+		return usage("--cashier must be more than nothing and less than --limit")
+	}
+	return c.run(s, spec.PAC, conform.Checks(conform.Options{Slow: c.Cashier, Unsigned: c.Cashier}))
 }
 
 // run tries a till that speaks one face, by those checks.
