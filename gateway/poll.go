@@ -251,9 +251,14 @@ func (t *transaction) hear(records []journal.Record) {
 	t.keptHeard = len(t.heard)
 }
 
-// hears takes in one notification, once if it comes twice running.
+// hears takes in one notification, once if it comes twice running. The question
+// about a signature is one, however often it is put on connections.
 func (t *transaction) hears(n txn.Notified) {
-	if n.Value == txn.TransactionFinished || len(t.heard) > 0 && t.heard[len(t.heard)-1].Value == n.Value {
+	same := func(before Notice) bool { return before.Value == n.Value }
+	switch {
+	case n.Value == txn.TransactionFinished, len(t.heard) > 0 && same(t.heard[len(t.heard)-1]):
+		return
+	case (n.Value == txn.SignatureVerification || n.Value == txn.SignatureInProgress) && slices.ContainsFunc(t.heard, same):
 		return
 	}
 	t.heard = append(t.heard, Notice{n.Value, n.At})
@@ -273,7 +278,7 @@ func (t *transaction) view() View {
 	}
 	if t.txn.Wish != nil {
 		v.Wish, v.SignBy = t.txn.Wish, t.txn.WantedAt.Add(t.a.site.settings.Load().limits[spec.TimerSignature])
-		v.Signing = t.txn.State == txn.Signing && v.SignedBy == "" && t.txn.Told == txn.ToldNothing
+		v.Signing = v.SignedBy == "" && t.signable()
 	}
 	o := t.toldOutcome()
 	if o == nil {
@@ -290,6 +295,13 @@ func (t *transaction) view() View {
 		v.Late, v.LateAt = late.Conflict, late.KnownAt
 	}
 	return v
+}
+
+// signable reports whether the cashier's word counts, as far as the state goes: a
+// machine that went away with its question hears the answer when it is back.
+func (t *transaction) signable() bool {
+	open := t.txn.State == txn.Signing || t.txn.State == txn.Unresolved && t.txn.Wish != nil && t.txn.SignatureBy == ""
+	return open && t.txn.Told == txn.ToldNothing
 }
 
 // toldOutcome is what tills were told, whatever became known since, or nil.

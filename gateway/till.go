@@ -245,6 +245,7 @@ func (t *Till) ready(tid txn.TID) (*actor, error) {
 // begin takes a request for which nobody waits.
 func (a *actor) begin(t *Till, key string, w Wish) (txn.RequestID, error) {
 	var f *fault
+	a.g.metrics.deviations.Add(float64(len(w.Deviations)))
 	id := NewRequestID(time.Now())
 	switch {
 	case w.Report != "":
@@ -253,6 +254,9 @@ func (a *actor) begin(t *Till, key string, w Wish) (txn.RequestID, error) {
 		f = a.beginDuplicate(key, id, t.caller, w.Deviations)
 	default:
 		f = a.beginTransaction(nil, key, id, w.Txn, t.caller, w.Deviations)
+	}
+	if v, ok := a.works[id].(viewable); ok { // looks need not wait for the actor, which may wait for a disk
+		a.site.polls.begin(id, v.view())
 	}
 	return id, errorOf(f)
 }
@@ -397,7 +401,8 @@ func (t *Till) AnswerSignature(ctx context.Context, tid txn.TID, id txn.RequestI
 		switch {
 		case w.decision != nil:
 			judge(w.decision.By, w.decision.Accepted)
-		case w.txn.State == txn.Signing && w.txn.SignatureBy == "":
+		case w.signable():
+			t.g.metrics.deviations.Add(float64(len(deviations)))
 			w.signatureAnswered(accepted, deviations)
 			said = SignatureTaken
 		default:

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/tillwire/tillwire/gateway"
-	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/txn"
 	"github.com/tillwire/tillwire/wire/rest"
@@ -39,11 +38,8 @@ func (q *request) transactionForm(v gateway.View) *rest.Transaction {
 func notices(v gateway.View) []gateway.Notice {
 	told := v.Notices
 	if v.Signing {
-		for i, n := range slices.Backward(told) {
-			if n.Value == txn.SignatureVerification {
-				told = told[:i+1]
-				break
-			}
+		if i := slices.IndexFunc(told, func(n gateway.Notice) bool { return n.Value == txn.SignatureVerification }); i >= 0 {
+			told = told[:i+1]
 		}
 	}
 	if len(told) > 0 && told[0].Value == txn.TransactionStarted {
@@ -77,7 +73,7 @@ func (q *request) resultForm(v gateway.View, o *txn.Outcome, told bool) *rest.Re
 		ReceiptLines: o.Receipts, TransactionID: string(o.TransactionID), TransactionNumber: o.Number,
 		TransactionResult: string(o.Result), TransactionTime: o.Time.In(q.till.Zone()), TransactionType: string(o.Type),
 	}
-	if told && v.Kind == journal.TransactionStream {
+	if told {
 		r.UserMessage = userMessage(v)
 	}
 	return r

@@ -2,9 +2,11 @@ package rest
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,9 +40,6 @@ func (q *request) events() *refusal {
 		q.answer(http.StatusNoContent, nil)
 		return nil
 	}
-	ctx, done := q.h.streams.open(q.r.Context(), v.ID)
-	defer done()
-	q.patient()
 	header := q.w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("Content-Type", "text/event-stream")
@@ -49,6 +48,9 @@ func (q *request) events() *refusal {
 	if q.r.Method == http.MethodHead {
 		return nil
 	}
+	ctx, done := q.h.streams.open(q.r.Context(), v.ID)
+	defer done()
+	q.patient()
 	q.follow(ctx, after)
 	return nil
 }
@@ -62,9 +64,12 @@ func (q *request) lastEvent() (int64, *refusal) {
 	if said == "" {
 		return 0, nil
 	}
-	n, err := strconv.ParseInt(said, 10, 64)
-	if err != nil || n < 0 {
+	if strings.Trim(said, "0123456789") != "" {
 		return 0, q.refusal(spec.RESTBadEventID)
+	}
+	n, err := strconv.ParseInt(said, 10, 64)
+	if err != nil {
+		n = math.MaxInt64 // no stream gets there
 	}
 	return n, nil
 }

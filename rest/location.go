@@ -44,7 +44,7 @@ func (q *request) base() string {
 		scheme = "https"
 	}
 	if q.fromProxy() {
-		if proto := firstOf(q.r, "X-Forwarded-Proto"); proto == "http" || proto == "https" {
+		if proto := strings.ToLower(firstOf(q.r, "X-Forwarded-Proto")); proto == "http" || proto == "https" {
 			scheme = proto
 		}
 		if forwarded := firstOf(q.r, "X-Forwarded-Host"); hostPort.MatchString(forwarded) {
@@ -52,11 +52,19 @@ func (q *request) base() string {
 		}
 	}
 	if !hostPort.MatchString(host) { // HTTP/1.0 may name none
-		if at, ok := q.r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-			host = at.String()
-		}
+		host = q.here()
 	}
 	return scheme + "://" + host
+}
+
+// here is the address at which the request came in.
+func (q *request) here() string {
+	if at, ok := q.r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		if a, err := netip.ParseAddrPort(at.String()); err == nil {
+			return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()).String()
+		}
+	}
+	return "localhost"
 }
 
 // hostPort is what can stand in an address as host and port.
@@ -69,7 +77,7 @@ func (q *request) fromProxy() bool {
 		return false
 	}
 	for _, p := range q.h.cfg.TrustedProxies {
-		if p.Contains(peer.Addr().Unmap()) {
+		if p.Contains(peer.Addr().Unmap().WithZone("")) {
 			return true
 		}
 	}

@@ -3,6 +3,7 @@ package rest
 import (
 	"cmp"
 	"context"
+	"hash/maphash"
 	"sync"
 	"time"
 )
@@ -25,20 +26,22 @@ type pacer struct {
 	pace Pace
 
 	mu  sync.Mutex
-	due map[string]time.Time
+	due map[uint64]time.Time // by what the address comes to, however long it is
 	cap int
+
+	seed maphash.Seed
 }
 
 func newPacer(p Pace) *pacer {
 	p.Burst = cmp.Or(p.Burst, 20)
 	p.Every = cmp.Or(p.Every, 100*time.Millisecond)
 	p.Hold = cmp.Or(p.Hold, 500*time.Millisecond)
-	return &pacer{pace: p, due: map[string]time.Time{}, cap: maxPaced}
+	return &pacer{pace: p, due: map[uint64]time.Time{}, cap: maxPaced, seed: maphash.MakeSeed()}
 }
 
 // wait holds a poll of an address back if it comes too fast. It never refuses one.
 func (p *pacer) wait(ctx context.Context, address string) {
-	d := p.take(address, time.Now())
+	d := p.take(maphash.String(p.seed, address), time.Now())
 	if d <= 0 {
 		return
 	}
@@ -51,7 +54,7 @@ func (p *pacer) wait(ctx context.Context, address string) {
 }
 
 // take counts a poll, and says how long it is held back.
-func (p *pacer) take(address string, now time.Time) time.Duration {
+func (p *pacer) take(address uint64, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	due, known := p.due[address]

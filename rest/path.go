@@ -17,8 +17,8 @@ type route struct {
 	pattern string // as in /pac/terminals/{tid}
 	keyed   bool   // takes an Idempotency-Key
 	body    bool   // has a body that is read
-	// polled has its requests spaced.
-	polled bool
+	polled  bool   // has its requests spaced
+	stream  bool   // has no end of its own, and the headers of v2
 	serve  func(*request) *refusal
 
 	words []string // of the pattern
@@ -33,7 +33,7 @@ var routes = func() []route {
 		{method: http.MethodGet, pattern: "/pac/terminals/{tid}/transactions/{requestId}", serve: (*request).transaction, polled: true},
 		{method: http.MethodDelete, pattern: "/pac/terminals/{tid}/transactions/{requestId}", serve: (*request).cancel},
 		{method: http.MethodPut, pattern: "/pac/terminals/{tid}/transactions/{requestId}/signature", serve: (*request).sign, body: true},
-		{method: http.MethodGet, pattern: "/pac/terminals/{tid}/transactions/{requestId}/events", serve: (*request).events},
+		{method: http.MethodGet, pattern: "/pac/terminals/{tid}/transactions/{requestId}/events", serve: (*request).events, stream: true},
 		{method: http.MethodPost, pattern: "/pac/terminals/{tid}/reports", serve: (*request).beginReport, keyed: true, body: true},
 		{method: http.MethodGet, pattern: "/pac/terminals/{tid}/reports/{requestId}", serve: (*request).report, polled: true},
 	}
@@ -49,18 +49,38 @@ func split(escaped string) []string {
 	return slices.DeleteFunc(strings.Split(escaped, "/"), func(s string) bool { return s == "" })
 }
 
-// find looks the endpoint up (the contract of REST, section 1.6).
-func (q *request) find(path []string) *refusal {
-	words := make([]string, len(path))
+// decode makes the words of a path readable, with one name for each root. It
+// reports false where they are not.
+func decode(path []string) (words []string, ok bool) {
+	words = make([]string, len(path))
 	for i, escaped := range path {
 		word, err := url.PathUnescape(escaped)
 		if err != nil {
-			return q.refusal(spec.RESTUnknownPath)
+			return nil, false
 		}
 		words[i] = word
 	}
 	if len(words) > 0 && strings.EqualFold(words[0], "retail") {
 		words[0] = "pac"
+	}
+	return words, true
+}
+
+// isStream reports whether a path is one of a stream, whose version is another one
+// where none is named.
+func isStream(path []string) bool {
+	words, ok := decode(path)
+	return ok && slices.ContainsFunc(routes, func(one route) bool {
+		_, matches := one.match(words)
+		return one.stream && matches
+	})
+}
+
+// find looks the endpoint up (the contract of REST, section 1.6).
+func (q *request) find(path []string) *refusal {
+	words, ok := decode(path)
+	if !ok {
+		return q.refusal(spec.RESTUnknownPath)
 	}
 	if len(words) > 0 && strings.EqualFold(words[0], "pat") && q.version == rest.V2 {
 		return q.refusal(spec.RESTNoTablesInV2)

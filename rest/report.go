@@ -68,7 +68,7 @@ func (q *request) reportForm(v gateway.View) *rest.Report {
 // reportLines are the lines of a report. Those of an end of day have the words that
 // tills wait for.
 func reportLines(r report.Report) []receipt.Line {
-	if r.Type != report.EndOfDay || slices.ContainsFunc(r.Lines, func(l receipt.Line) bool { return l.Value == spec.RESTTextReportComplete }) {
+	if r.Type != report.EndOfDay || slices.ContainsFunc(r.Lines, func(l receipt.Line) bool { return l.Type == receipt.Text && l.Value == spec.RESTTextReportComplete }) {
 		return r.Lines
 	}
 	return slices.Concat(r.Lines, new(receipt.Builder).Text(spec.RESTTextReportComplete).Lines())

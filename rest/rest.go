@@ -13,9 +13,12 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/tillwire/tillwire/gateway"
+	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/txn"
 	"github.com/tillwire/tillwire/wire/rest"
@@ -83,7 +86,8 @@ type request struct {
 	version  rest.Version
 	named    bool // the version was asked for by name
 	till     *gateway.Till
-	tillName string
+	tillName string // as it calls itself, fit for the log
+	secret   string // its API key
 	body     []byte
 	key      string // its Idempotency-Key
 }
@@ -99,6 +103,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if bad := q.read(); bad != nil {
 		q.refuse(bad)
 		return
+	}
+	if q.route.polled {
+		q.h.pace.wait(r.Context(), strings.Join(append(q.args, string(q.till.Site()), q.route.pattern), "/"))
 	}
 	if bad := q.route.serve(q); bad != nil {
 		q.refuse(bad)
@@ -134,19 +141,48 @@ func (q *request) authenticate() *refusal {
 	if err != nil {
 		return q.refusal(spec.RESTWrongCredentials)
 	}
-	q.till, q.tillName = till, name
+	q.till, q.secret = till, key
+	q.tillName = q.repeatable(name, maxTillName)
 	return nil
 }
+
+// maxTillName is how much of a till's name is logged.
+const maxTillName = 64
+
+// repeatable is what a till wrote, as far as it may be shown: no key, no card
+// number, no more than so many characters.
+func (q *request) repeatable(s string, most int) string {
+	if strings.Contains(s, q.secret) {
+		return "…"
+	}
+	s = receipt.MaskPANs(strings.ToValidUTF8(s, "\uFFFD"))
+	if all := []rune(s); len(all) > most {
+		s = string(all[:most]) + "…"
+	}
+	return s
+}
+
+// terminalName is the name of a terminal that is not there, for people.
+func (q *request) terminalName() string {
+	tid := q.args[0]
+	if !tidLike.MatchString(tid) || strings.Contains(tid, q.secret) {
+		return "The card machine"
+	}
+	return receipt.MaskPANs(tid)
+}
+
+// tidLike is what a terminal can be called.
+var tidLike = regexp.MustCompile(`^[0-9A-Za-z_-]{1,32}$`)
 
 // fail is the answer to an error of the gateway's.
 func (q *request) fail(err error) *refusal {
 	switch unable, isUnable := errors.AsType[*gateway.UnableError](err); {
 	case errors.Is(err, gateway.ErrNoTerminal):
-		return q.refusal(spec.RESTTerminalUnavailable, "tid", q.args[0])
+		return q.refusal(spec.RESTTerminalUnavailable, "tid", q.terminalName())
 	case errors.Is(err, gateway.ErrNoRequest):
 		return q.refusal(spec.RESTUnknownRequest)
 	case errors.Is(err, gateway.ErrBusy):
-		return q.refusal(spec.RESTTerminalBusy, "tid", q.args[0])
+		return q.refusal(spec.RESTTerminalBusy)
 	case errors.Is(err, gateway.ErrKeyDiffers):
 		return q.refusal(spec.RESTKeyReused)
 	case isUnable:

@@ -40,6 +40,8 @@ func (q *request) begun(w gateway.Wish, what string, status int) *refusal {
 	q.w.Header().Set("Location", at)
 	if b.Replayed {
 		q.w.Header().Set("Idempotency-Replayed", "true")
+	} else {
+		q.h.log.Info("a till asked over REST", "site", q.till.Site(), "key", q.till.Key(), "till", q.tillName, "version", q.version, "tid", b.TID, "request", b.ID)
 	}
 	q.answer(status, rest.Begun{RequestID: string(b.ID), Location: at})
 	return nil
@@ -47,9 +49,6 @@ func (q *request) begun(w gateway.Wish, what string, status int) *refusal {
 
 // look finds a request that is one of those kinds.
 func (q *request) look(kinds ...journal.StreamKind) (gateway.View, *refusal) {
-	if q.route.polled {
-		q.h.pace.wait(q.r.Context(), string(q.till.Site())+" "+q.args[1])
-	}
 	v, _, err := q.till.Look(q.r.Context(), txn.TID(q.args[0]), txn.RequestID(q.args[1]))
 	if err != nil {
 		return v, q.fail(err)

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"mime"
 	"strconv"
 	"strings"
 
@@ -17,18 +16,16 @@ func (q *request) negotiate(path []string) *refusal {
 	unknown, other := false, false
 	for _, header := range q.r.Header.Values("Accept") {
 		for _, one := range strings.Split(header, ",") {
-			name, params, err := mime.ParseMediaType(strings.TrimSpace(one))
-			if err != nil && name == "" {
-				continue
-			}
+			name, params, _ := strings.Cut(strings.ToLower(one), ";")
+			name = strings.TrimSpace(name)
 			v, known, is := versionOf(name)
 			switch {
 			case !is:
-				other = other || strings.HasSuffix(name, "json") || strings.HasSuffix(name, "/*")
+				other = other || strings.HasSuffix(name, "json") || strings.HasSuffix(name, "*")
 			case !known:
 				unknown = true
 			default:
-				if like := quality(params["q"]); like > liked || like == liked && v > q.version {
+				if like := quality(params); like > liked || like == liked && v > q.version {
 					if like > 0 {
 						liked, q.version, q.named = like, v, true
 					}
@@ -47,7 +44,7 @@ func (q *request) negotiate(path []string) *refusal {
 	if len(path) > 0 && strings.EqualFold(path[0], "retail") {
 		q.version = rest.V0
 	}
-	if len(path) > 0 && strings.EqualFold(path[len(path)-1], "events") {
+	if isStream(path) {
 		q.version = rest.V2
 	}
 	return nil
@@ -71,14 +68,17 @@ func versionOf(name string) (v rest.Version, known, is bool) {
 	return 0, false, true
 }
 
-// quality reads how much a media type is liked: 1 where that is not said.
-func quality(q string) float64 {
-	if q == "" {
-		return 1
+// quality reads how much a media type is liked from its parameters: 1 where they
+// do not say.
+func quality(params string) float64 {
+	for _, p := range strings.Split(params, ";") {
+		name, value, _ := strings.Cut(p, "=")
+		if strings.TrimSpace(name) != "q" {
+			continue
+		}
+		if f, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil && f >= 0 && f <= 1 {
+			return f
+		}
 	}
-	f, err := strconv.ParseFloat(q, 64)
-	if err != nil || f < 0 || f > 1 {
-		return 1
-	}
-	return f
+	return 1
 }
