@@ -25,11 +25,12 @@ func (r REST) OpenAPI() []byte {
 	return append(data, '\n')
 }
 
-// SchemaName is the name that the schema of an object in a version has in the
-// description. It panics if the version does not have the object.
-func (r REST) SchemaName(object, version string) string {
+// SchemaNames returns the names that the schemas of the objects have in the
+// description, by the name of the object and the version, as in transaction.v0.
+func (r REST) SchemaNames() map[string]string {
 	d := describer{r: r, named: map[string]string{}, written: map[string]bool{}}
-	return strings.TrimPrefix(d.ref(object, version), schemasAt)
+	d.document()
+	return d.named
 }
 
 // A tree is a JSON object whose members keep their order.
@@ -98,8 +99,8 @@ type describer struct {
 
 // A shared response is described once.
 type shared struct {
-	name string
-	is   tree
+	name, text string
+	is         tree
 }
 
 func (d *describer) document() tree {
@@ -358,9 +359,9 @@ func (d *describer) share(status int, is tree) tree {
 	if status < 400 {
 		return is
 	}
-	n := 0
+	n, text := 0, textOf(is)
 	for _, s := range d.shared {
-		if same(s.is, is) {
+		if s.text == text {
 			return tree{{"$ref", responsesAt + s.name}}
 		}
 		if strings.HasPrefix(s.name, strconv.Itoa(status)) {
@@ -371,7 +372,7 @@ func (d *describer) share(status int, is tree) tree {
 	if n > 0 {
 		name += "." + strconv.Itoa(n+1)
 	}
-	d.shared = append(d.shared, shared{name, is})
+	d.shared = append(d.shared, shared{name, text, is})
 	return tree{{"$ref", responsesAt + name}}
 }
 
@@ -407,7 +408,7 @@ func (d *describer) response(e RESTEndpoint, r *response) tree {
 			continue
 		}
 		plain = d.answer(e, r, v)[:1] // its examples stand above
-		if form := plain[0].value; !slices.ContainsFunc(forms, func(f any) bool { return same(f, form) }) {
+		if form := plain[0].value; !slices.ContainsFunc(forms, func(f any) bool { return textOf(f) == textOf(form) }) {
 			forms = append(forms, form)
 		}
 	}
@@ -498,30 +499,33 @@ func (d *describer) ref(object, version string) string {
 	if !ok || !slices.Contains(o.Versions, version) {
 		panic(fmt.Sprintf("spec: there is no %s in %s", object, version))
 	}
-	mine := d.schema(o, version)
-	name, all := "", true
+	newest := map[string]string{} // version, by the text of the schema
+	texts := map[string]string{}  // and the reverse
 	for _, v := range o.Versions {
-		if same(d.schema(o, v), mine) {
-			name = object + "." + v
-		} else {
-			all = false
+		texts[v] = textOf(d.schema(o, v))
+		newest[texts[v]] = v
+	}
+	for _, v := range o.Versions {
+		name := object
+		if len(newest) > 1 {
+			name += "." + newest[texts[v]]
+		}
+		d.named[object+"."+v] = name
+		if !d.written[name] {
+			d.written[name] = true
+			d.schemas = append(d.schemas, branch{name, jsontext.Value(texts[v])})
 		}
 	}
-	if all {
-		name = object
-	}
-	d.named[key] = name
-	if !d.written[name] {
-		d.written[name] = true
-		d.schemas = append(d.schemas, branch{name, mine})
-	}
-	return schemasAt + name
+	return schemasAt + d.named[key]
 }
 
-func same(a, b any) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && string(x) == string(y)
+// textOf is a part of the document as it is written.
+func textOf(part any) string {
+	data, err := json.Marshal(part)
+	if err != nil {
+		panic(fmt.Sprintf("spec: the description of REST cannot be written: %v", err))
+	}
+	return string(data)
 }
 
 // schema describes an object in a version.

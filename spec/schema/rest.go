@@ -14,7 +14,8 @@ import (
 // must hold none and a request is to be told of them. It may be used by many
 // goroutines at once.
 type REST struct {
-	compiled map[string]*jsonschema.Schema // by object and version
+	compiled map[string]*jsonschema.Schema // by the name in the description
+	names    map[string]string             // by object and version
 }
 
 // NewREST compiles the schemas of a description and checks each against the
@@ -36,18 +37,10 @@ func NewREST(r spec.REST) (*REST, error) {
 	if err := c.AddResource(at, doc); err != nil {
 		return nil, fmt.Errorf("schema: the description of REST: %w", err)
 	}
-	v := &REST{compiled: map[string]*jsonschema.Schema{}}
-	for _, o := range r.Objects() {
-		for _, version := range o.Versions {
-			name := r.SchemaName(o.Name, version)
-			if _, ok := schemas[name]; !ok {
-				continue // its fields stand in another
-			}
-			s, err := c.Compile(at + "#/components/schemas/" + name)
-			if err != nil {
-				return nil, fmt.Errorf("schema: %s in %s: %w", o.Name, version, err)
-			}
-			v.compiled[o.Name+"."+version] = s
+	v := &REST{compiled: map[string]*jsonschema.Schema{}, names: r.SchemaNames()}
+	for name := range schemas {
+		if v.compiled[name], err = c.Compile(at + "#/components/schemas/" + name); err != nil {
+			return nil, fmt.Errorf("schema: %s of the description of REST: %w", name, err)
 		}
 	}
 	return v, nil
@@ -78,9 +71,18 @@ func closeSchemas(doc any) (map[string]any, error) {
 // in the order of their places, none if the body fits. The error is [ErrNotJSON]
 // or [ErrNoSchema].
 func (v *REST) Check(object, version string, text []byte) ([]Fault, error) {
-	s, ok := v.compiled[object+"."+version]
+	name, ok := v.names[object+"."+version]
 	if !ok {
 		return nil, fmt.Errorf("%w: %s in %s", ErrNoSchema, object, version)
+	}
+	return check(v.compiled[name], text)
+}
+
+// CheckNamed is Check by the name that a schema has in the description.
+func (v *REST) CheckNamed(name string, text []byte) ([]Fault, error) {
+	s, ok := v.compiled[name]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", ErrNoSchema, name)
 	}
 	return check(s, text)
 }
