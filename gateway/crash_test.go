@@ -46,33 +46,61 @@ func flows() []flow {
 	}
 }
 
+// A crash is a gateway that dies at its n-th append from now on, before or after it
+// was kept; with power its terminal loses power meanwhile. With n of 0 none does.
+type crash struct {
+	n           int
+	kept, power bool
+}
+
+// strike has the journal stop for the gateway where the crash is.
+func (c crash) strike(f *faulty) {
+	before := f.appends()
+	f.set(func(i int, _ journal.Append) mishap {
+		switch {
+		case c.n == 0 || i != before+c.n:
+			return mishap{}
+		case c.kept:
+			return mishap{crash: true, after: journal.ErrUncertain}
+		}
+		return mishap{crash: true}
+	}, nil)
+}
+
+// everyCrash plays without a crash, which returns how many appends that takes, and
+// then with one before and after each of them, with and without the terminal losing
+// power.
+func everyCrash(t *testing.T, play func(*testing.T, crash) int) {
+	appends := 0
+	synctest.Test(t, func(t *testing.T) { appends = play(t, crash{}) })
+	if appends < 2 {
+		t.Fatalf("only %d appends", appends)
+	}
+	for n := 1; n <= appends; n++ {
+		for _, kept := range []bool{false, true} {
+			for _, power := range []bool{false, true} {
+				t.Run(fmt.Sprintf("append %d kept=%t power=%t", n, kept, power), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { play(t, crash{n, kept, power}) })
+				})
+			}
+		}
+	}
+}
+
 // TestCrashes kills the gateway before and after each append of each flow, with
 // and without the terminal losing power meanwhile, and starts another one on
 // what is on disk.
 func TestCrashes(t *testing.T) {
 	for _, fl := range flows() {
 		t.Run(fl.name, func(t *testing.T) {
-			appends := 0
-			synctest.Test(t, func(t *testing.T) { appends = crash(t, fl, 0, false, false) })
-			if appends < 2 {
-				t.Fatalf("only %d appends", appends)
-			}
-			for n := 1; n <= appends; n++ {
-				for _, kept := range []bool{false, true} {
-					for _, power := range []bool{false, true} {
-						t.Run(fmt.Sprintf("append %d kept=%t power=%t", n, kept, power), func(t *testing.T) {
-							synctest.Test(t, func(t *testing.T) { crash(t, fl, n, kept, power) })
-						})
-					}
-				}
-			}
+			everyCrash(t, func(t *testing.T, c crash) int { return crashFlow(t, fl, c) })
 		})
 	}
 }
 
-// crash plays the flow, crashes at the n-th append, restarts, and looks at what
-// became of it. It returns how many appends the flow took before the restart.
-func crash(t *testing.T, fl flow, n int, kept, power bool) int {
+// crashFlow plays the flow, crashes, restarts, and looks at what became of it. It
+// returns how many appends the flow took before the restart.
+func crashFlow(t *testing.T, fl flow, at crash) int {
 	f := newFaulty()
 	w := newWorld(t, f, sim.Options{Seed: 7, Speed: 1})
 	a := w.connect("a", "v1")
@@ -82,15 +110,7 @@ func crash(t *testing.T, fl flow, n int, kept, power bool) int {
 	sleep(time.Minute)
 	a.take()
 	before := f.appends()
-	f.set(func(i int, _ journal.Append) mishap {
-		switch {
-		case i != before+n || n == 0:
-			return mishap{}
-		case kept:
-			return mishap{crash: true, after: journal.ErrUncertain}
-		}
-		return mishap{crash: true}
-	}, nil)
+	at.strike(f)
 	for _, step := range fl.steps {
 		if d, err := time.ParseDuration(step); err == nil {
 			sleep(d)
@@ -108,7 +128,7 @@ func crash(t *testing.T, fl flow, n int, kept, power bool) int {
 	w.g.Close()
 	a.sess.Ended(nil)
 	f.revive()
-	if power {
+	if at.power {
 		if err := w.machine(fl.tid).PowerCycle(); err != nil {
 			t.Fatal(err)
 		}

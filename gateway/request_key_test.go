@@ -476,25 +476,12 @@ func TestKeyedCrashes(t *testing.T) {
 		}
 		fl.steps = append([]string{strings.Replace(fl.steps[0], `"TID"`, `"TID","requestKey":"k"`, 1)}, fl.steps[1:]...)
 		t.Run(fl.name, func(t *testing.T) {
-			appends := 0
-			synctest.Test(t, func(t *testing.T) { appends = keyedCrash(t, fl, 0, false, false) })
-			if appends < 2 {
-				t.Fatalf("only %d appends", appends)
-			}
-			for n := 1; n <= appends; n++ {
-				for _, kept := range []bool{false, true} {
-					for _, power := range []bool{false, true} {
-						t.Run(fmt.Sprintf("append %d kept=%t power=%t", n, kept, power), func(t *testing.T) {
-							synctest.Test(t, func(t *testing.T) { keyedCrash(t, fl, n, kept, power) })
-						})
-					}
-				}
-			}
+			everyCrash(t, func(t *testing.T, c crash) int { return crashKeyed(t, fl, c) })
 		})
 	}
 }
 
-func keyedCrash(t *testing.T, fl flow, n int, kept, power bool) int {
+func crashKeyed(t *testing.T, fl flow, at crash) int {
 	f := newFaulty()
 	w := newWorld(t, f, sim.Options{Seed: 7, Speed: 1})
 	a := w.connect("a", "v1", "ext=keys")
@@ -503,15 +490,7 @@ func keyedCrash(t *testing.T, fl flow, n int, kept, power bool) int {
 	sleep(time.Minute)
 	a.take()
 	before := f.appends()
-	f.set(func(i int, _ journal.Append) mishap {
-		switch {
-		case i != before+n || n == 0:
-			return mishap{}
-		case kept:
-			return mishap{crash: true, after: journal.ErrUncertain}
-		}
-		return mishap{crash: true}
-	}, nil)
+	at.strike(f)
 	for _, step := range fl.steps {
 		if d, err := time.ParseDuration(step); err == nil {
 			sleep(d)
@@ -524,7 +503,7 @@ func keyedCrash(t *testing.T, fl flow, n int, kept, power bool) int {
 	w.g.Close()
 	a.sess.Ended(nil)
 	f.revive()
-	if power {
+	if at.power {
 		if err := w.machine(fl.tid).PowerCycle(); err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/tillwire/tillwire/journal/memory"
 	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/terminal"
+	"github.com/tillwire/tillwire/terminal/sim"
 	"github.com/tillwire/tillwire/txn"
 )
 
@@ -574,4 +575,109 @@ func TestDuplicateIsRecorded(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestPolledCrashes kills the gateway before and after each append of what polling
+// tills ask for, and starts another one on what is on disk. What a till was given is
+// still there, and asking again under the same key gives the same.
+func TestPolledCrashes(t *testing.T) {
+	for _, c := range []struct {
+		name, tid string
+		wish      gateway.Wish
+		then      func(ctx context.Context, p *polling, id txn.RequestID)
+	}{
+		{"sale", "VCMDEMOSIP0", aSale, nil},
+		{"signed", "VCMDEMOSIS0", aSale, func(ctx context.Context, p *polling, id txn.RequestID) {
+			sleep(20 * time.Second)
+			_, _ = p.AnswerSignature(ctx, "VCMDEMOSIS0", id, true, nil)
+		}},
+		{"cancelled", "VCMDEMOSIP0", aSale, func(ctx context.Context, p *polling, id txn.RequestID) {
+			sleep(time.Second)
+			_, _ = p.Cancel(ctx, "VCMDEMOSIP0", id, true)
+		}},
+		{"timed out", "VCMDEMOTIP0", aSale, func(context.Context, *polling, txn.RequestID) { sleep(200 * time.Second) }},
+		{"report", "VCMDEMOSIP0", gateway.Wish{Report: report.EndOfDay}, nil},
+		{"duplicate", "VCMDEMOSIP0", gateway.Wish{Duplicate: true}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			everyCrash(t, func(t *testing.T, at crash) int { return crashPolled(t, c.tid, c.wish, at, c.then) })
+		})
+	}
+}
+
+func crashPolled(t *testing.T, tid string, wish gateway.Wish, at crash, then func(context.Context, *polling, txn.RequestID)) int {
+	f := newFaulty()
+	w := newWorld(t, f, sim.Options{Seed: 7, Speed: 1})
+	wish.TID = txn.TID(tid)
+	came := func() *polling { return (&shop{world: w}).polling(demoKey) }
+	p := came()
+	w.machine(tid).Script(sim.Script{Result: txn.Declined, CVM: txn.CVMPIN})
+	p.begins(gateway.Wish{TID: wish.TID, Txn: aSale.Txn})
+	sleep(time.Minute)
+	before := f.appends()
+	at.strike(f)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // the gateway may be dead
+	defer cancel()
+	b, err := p.Begin(ctx, under("k", wish))
+	var seen gateway.View
+	if err == nil {
+		if then != nil {
+			then(ctx, p, b.ID)
+		}
+		sleep(40 * time.Second)
+		if seen, _, err = p.Look(ctx, wish.TID, b.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	appends := f.appends() - before
+	f.set(nil, nil)
+	w.g.Close()
+	f.revive()
+	if at.power {
+		if err := w.machine(tid).PowerCycle(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.start(gateway.Limits{})
+	p = came()
+	again, err := p.Begin(t.Context(), under("k", wish))
+	if b.ID != "" && (again.ID != b.ID || !again.Replayed || err != nil) {
+		t.Errorf("%s was begun; afterwards %+v, %v", b.ID, again, err)
+	}
+	sleep(10 * time.Minute)
+	w.whole()
+	open, err := w.store.OpenStreams(t.Context())
+	for _, h := range open {
+		if h.Kind == journal.DuplicateStream {
+			t.Errorf("left open: %+v", h)
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if again.ID == "" {
+		return appends // it was not taken: the machine was still at something else
+	}
+	v, _, err := p.Look(t.Context(), wish.TID, again.ID)
+	if err != nil || !v.Ended {
+		t.Fatalf("in the end it is %+v, %v", v, err)
+	}
+	if seen.Ended { // an end changes no more, but for what came late
+		seen.Late, seen.LateAt, seen.Waits, seen.Kept = v.Late, v.LateAt, v.Waits, v.Kept
+		if diff := cmp.Diff(seen, v); diff != "" {
+			t.Errorf("what it saw in the end (- before, + after the crash):\n%s", diff)
+		}
+	}
+	for i, n := range seen.Notices[:seen.Kept] {
+		if v.Notices[i] != n {
+			t.Errorf("notice %d was %v, now %v", i, n, v.Notices[i])
+		}
+	}
+	if wish.Report != "" || wish.Duplicate {
+		return appends
+	}
+	if all := transactions(t, f, "demo"); len(all) != 2 {
+		t.Errorf("%d transactions instead of two", len(all))
+	}
+	return appends
 }

@@ -44,43 +44,22 @@ func TestVisitCrashes(t *testing.T) {
 	for _, fl := range visitFlows() {
 		for _, acks := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s acks=%t", fl.name, acks), func(t *testing.T) {
-				appends := 0
-				synctest.Test(t, func(t *testing.T) { appends = crashVisit(t, fl, acks, 0, false, false) })
-				if appends < 2 {
-					t.Fatalf("only %d appends", appends)
-				}
-				for n := 1; n <= appends; n++ {
-					for _, kept := range []bool{false, true} {
-						for _, power := range []bool{false, true} {
-							t.Run(fmt.Sprintf("append %d kept=%t power=%t", n, kept, power), func(t *testing.T) {
-								synctest.Test(t, func(t *testing.T) { crashVisit(t, fl, acks, n, kept, power) })
-							})
-						}
-					}
-				}
+				everyCrash(t, func(t *testing.T, c crash) int { return crashVisit(t, fl, acks, c) })
 			})
 		}
 	}
 }
 
-// crashVisit plays the visit, crashes at the n-th append, restarts, and looks at
+// crashVisit plays the visit, crashes, restarts, and looks at
 // what became of it. It returns how many appends the visit took.
-func crashVisit(t *testing.T, fl visitFlow, acks bool, n int, kept, power bool) int {
+func crashVisit(t *testing.T, fl visitFlow, acks bool, at crash) int {
 	e := newRestaurant(t, rand.New(rand.NewPCG(7, 1)), 7, acks, true)
 	defer e.leave()
 	e.epos.behave()
 	if fl.till != nil {
 		fl.till(e.epos)
 	}
-	e.disk.set(func(i int, _ journal.Append) mishap {
-		switch {
-		case i != n:
-			return mishap{}
-		case kept:
-			return mishap{crash: true, after: journal.ErrUncertain}
-		}
-		return mishap{crash: true}
-	}, nil)
+	at.strike(e.disk)
 	e.begin(fl.tid, fl.visit)
 	sleep(70 * time.Second)
 	appends := e.disk.appends()
@@ -88,7 +67,7 @@ func crashVisit(t *testing.T, fl visitFlow, acks bool, n int, kept, power bool) 
 	e.disk.set(nil, nil)
 	e.g.Close()
 	e.disk.revive()
-	if power {
+	if at.power {
 		if err := e.machine(fl.tid).PowerCycle(); err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +135,7 @@ func TestReportCrashes(t *testing.T) {
 func TestDoubtfulVisits(t *testing.T) {
 	for _, fl := range visitFlows() {
 		appends := 0
-		synctest.Test(t, func(t *testing.T) { appends = crashVisit(t, fl, true, 0, false, false) })
+		synctest.Test(t, func(t *testing.T) { appends = crashVisit(t, fl, true, crash{}) })
 		for n := 1; n <= appends; n++ {
 			for _, kept := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s append %d kept=%t", fl.name, n, kept), func(t *testing.T) {
