@@ -32,12 +32,25 @@ func isOpened(f Frame) bool { return f.Kind == Opened }
 func patOneConnection(over *Scene) Check {
 	return Check{ID: "pat.oneConnection", Needs: ByWire, Scene: over, Judge: func(s *Seen) Verdict {
 		closed := slices.IndexFunc(s.Frames, isClosed)
-		if closed < 0 {
+		switch {
+		case closed < 0:
 			return wait("the till was not connected when another could take over")
+		case twice(s.Before):
+			return fail("the till has opened a second connection beside its first, earlier in this run: only the last to connect is asked, and the other is closed. Open one for the whole site", closed)
 		}
 		if again := slices.IndexFunc(s.Frames[closed:], isOpened); again >= 0 {
 			return fail("the till has connected again at once after another till took over: so the two take the connection from each other for ever. After Connection Discontinued, or a close with 1008, leave it to a person", closed, closed+again)
 		}
 		return pass(closed)
 	}}
+}
+
+// twice reports whether there ever were two connections at once.
+func twice(frames []Frame) bool {
+	for i, f := range frames {
+		if f.Kind == Opened && len(alive(frames[:i])) > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -22,9 +22,7 @@ func waitersScene(o TableOptions) *Scene {
 				if err := p.Serve(firstTID, Visit{Waiter: w, Table: table, Leave: true}); err != nil {
 					return err
 				}
-				if p.locked(table) && !p.Released(table) {
-					return nil
-				}
+				p.Released(table)
 			}
 			if shown(asks(p.frames()), other, table) == nil {
 				return nil

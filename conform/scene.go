@@ -79,11 +79,17 @@ func (p *Play) step(name string) Step {
 	}
 }
 
+// errLate says that an order was not carried out in time.
+var errLate = errors.New("the time for this step has passed")
+
 // Order has an order carried out.
 func (p *Play) Order(name string) error {
 	ctx, stop := context.WithTimeout(p.ctx, p.run.cfg.Limit)
 	defer stop()
 	_, err := p.run.cfg.Hands.Do(ctx, p.step(name))
+	if err == nil && ctx.Err() != nil {
+		return errLate
+	}
 	return err
 }
 
@@ -261,14 +267,19 @@ func (r *Run) sceneOnce(ctx context.Context, sc *Scene, checks []Check, number, 
 	earlier, _ := r.since(0)
 	p := &Play{ctx: ctx, run: r, scene: sc, from: len(earlier), number: number, of: steps, words: map[string]*Word{}}
 	err := sc.Play(p)
-	skipped := errors.Is(err, ErrSkip)
-	if err != nil && !skipped {
+	hint := ""
+	switch {
+	case errors.Is(err, ErrSkip):
+		hint = "it was left out by whoever works the till"
+	case errors.Is(err, errLate):
+		hint = err.Error()
+	case err != nil:
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	seen := &Seen{Frames: p.frames(), Alive: alive(earlier), words: p.words}
+	seen := &Seen{Frames: p.frames(), Before: earlier, Alive: alive(earlier), words: p.words}
 	for _, a := range sc.Steps {
 		if a.Order.Text != "" {
 			seen.Order = a.Order
@@ -278,8 +289,8 @@ func (r *Run) sceneOnce(ctx context.Context, sc *Scene, checks []Check, number, 
 	var lines []Line
 	for _, c := range checks {
 		line := newLine(c)
-		v := Verdict{Hint: "it was left out by whoever works the till"}
-		if !skipped {
+		v := Verdict{Hint: hint}
+		if hint == "" {
 			v = c.Judge(seen)
 		}
 		if v.State == Open {

@@ -164,6 +164,7 @@ func TestBadTableTills(t *testing.T) {
 		{flaw: "keeps a dead socket", fails: "pat.offline", notReached: []string{"pat.once", "pat.endOfDay", "general.endOfDay", "pat.oneConnection"}},
 		{flaw: "drops the end of day", fails: "pat.endOfDay"},
 		{flaw: "dials back at once", fails: "pat.oneConnection"},
+		{flaw: "opens two connections", fails: "pat.oneConnection"},
 	}
 	var tills []*tableTill
 	for _, tt := range cases {

@@ -264,13 +264,15 @@ func TestChecklistGuide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script, err := os.ReadFile(filepath.Join("testdata", "script", "check.txtar"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, till, ok := strings.Cut(string(script), "-- till.sh --\n")
-	if !ok || !strings.Contains(string(guide), till) {
-		t.Error("docs/checklist.md does not have the till of testdata/script/check.txtar as it is")
+	for _, name := range []string{"check.txtar", "check_pat.txtar"} {
+		script, err := os.ReadFile(filepath.Join("testdata", "script", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, till, ok := strings.Cut(string(script), "-- till.sh --\n")
+		if !ok || !strings.Contains(string(guide), till) {
+			t.Errorf("docs/checklist.md does not have the till of testdata/script/%s as it is", name)
+		}
 	}
 	for _, name := range orderEnv(conform.Step{}, "") {
 		if name, _, _ = strings.Cut(name, "="); !strings.Contains(string(guide), "`"+name+"`") {
