@@ -34,7 +34,7 @@ func pacCancel() Check {
 func cancelling(amount int64, after string) Order {
 	o := sale(firstTID, amount)
 	o.CancelAfter = after
-	o.Text += " When the till shows " + after + ", cancel it."
+	o.Text += " When the till shows that it has come to " + after + ", in whatever words, cancel it there."
 	return o
 }
 

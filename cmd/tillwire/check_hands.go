@@ -155,6 +155,9 @@ func (t *tillPerson) Tells() bool { return false }
 func (t *tillPerson) Do(ctx context.Context, step conform.Step) (*conform.Word, error) {
 	t.told = ""
 	fmt.Fprintf(t.s.err, "\n[%d of %d] %s (%s)\n  %s\n", step.Number, step.Of, step.Line.Text, step.Name(), step.Order.Text)
+	if step.Line.Optional {
+		fmt.Fprint(t.s.err, "  A till need not have this: skip leaves it out.\n")
+	}
 	if step.Order.Table != "" {
 		fmt.Fprint(t.s.err, "  Press Enter when that is done.\n")
 	}
