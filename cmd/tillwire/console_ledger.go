@@ -59,7 +59,8 @@ func (l *consoleLedger) Entries(ctx context.Context, q console.LedgerQuery) ([]c
 // heads finds what the query selects, newest first.
 func (l *consoleLedger) heads(ctx context.Context, q console.LedgerQuery) ([]journal.Head, bool, error) {
 	fits := func(h journal.Head) bool {
-		return (q.Kind == "" || string(h.Kind) == q.Kind) && (q.State == "" || h.State == q.State) &&
+		stray := q.Kind == string(journal.OrphanStream) && h.Kind == journal.KeptStream && h.State == string(table.Stray)
+		return (q.Kind == "" || string(h.Kind) == q.Kind || stray) && (q.State == "" || h.State == q.State) &&
 			(q.Result == "" || strings.EqualFold(h.Result, q.Result) || strings.EqualFold(h.Told, q.Result)) &&
 			(q.Until.IsZero() || h.AcceptedAt.Before(q.Until))
 	}
@@ -107,6 +108,17 @@ func (l *consoleLedger) heads(ctx context.Context, q console.LedgerQuery) ([]jou
 	list, err := l.store.List(ctx, find)
 	if err != nil {
 		return nil, false, err
+	}
+	if find.Kind == journal.OrphanStream && q.State == "" {
+		// A table that was paid after it was deleted is money that no till may have
+		// booked, as they are.
+		find.Kind, find.State = journal.KeptStream, string(table.Stray)
+		paid, err := l.store.List(ctx, find)
+		if err != nil {
+			return nil, false, err
+		}
+		list = append(list, paid...)
+		slices.SortStableFunc(list, func(a, b journal.Head) int { return b.AcceptedAt.Compare(a.AcceptedAt) })
 	}
 	full := take(list)
 	return out, full || q.Result != "" && len(list) == looked, nil

@@ -15,6 +15,7 @@ import (
 	"github.com/tillwire/tillwire/gateway"
 	"github.com/tillwire/tillwire/internal/browser"
 	"github.com/tillwire/tillwire/journal"
+	"github.com/tillwire/tillwire/journal/journaltest"
 	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/site/console"
@@ -341,6 +342,11 @@ func TestLedgerTellsReportsAndOrphans(t *testing.T) {
 	if err := h.store.Append(ctx, journal.Append{Stream: "rORPHAN", Records: []journal.Record{journal.EncodeOrphan(orphan, at)}, Head: journal.OrphanHead(orphan, at)}); err != nil {
 		t.Fatal(err)
 	}
+	for _, a := range journaltest.Table("tSTRAY", devSite, "12", at.Add(time.Second)) {
+		if err := h.store.Append(ctx, a); err != nil {
+			t.Fatal(err)
+		}
+	}
 	l := &consoleLedger{store: h.store, office: h.office}
 	for until := time.Now().Add(patience); ; { // the machine has told it, and it is taken in
 		waiting, err := l.Waiting(ctx, devSite)
@@ -397,6 +403,11 @@ func TestLedgerTellsReportsAndOrphans(t *testing.T) {
 	orphans := lives(console.LedgerQuery{Kind: "orphan", TID: "vcmdemosip0"})
 	if len(orphans) != 1 || fact(orphans[0], "Says") != "SUCCESSFUL, GBP 47.11" || fact(orphans[0], "Auth code") != "A1B2C3" || orphans[0].Resolvable {
 		t.Errorf("orphans: %+v", orphans)
+	}
+	orphans = lives(console.LedgerQuery{Kind: "orphan"})
+	if len(orphans) != 2 || orphans[0].Table != "12" || orphans[0].True != "PAID 45.50 (paid after it was deleted)" ||
+		fact(orphans[0], "Paid") != "GBP 45.50, gratuity GBP 9.00; GBP 0.00 is left" || len(orphans[0].Payments) != 2 || len(orphans[0].Copies) != 1 {
+		t.Errorf("with a table that was paid after it was deleted: %+v", orphans)
 	}
 	if sales := lives(console.LedgerQuery{Result: "successful", Kind: "transaction"}); len(sales) != 1 || len(sales[0].Copies) != 2 || fact(sales[0], "True") != "SUCCESSFUL, GBP 7.00" {
 		t.Errorf("sales: %+v", sales)

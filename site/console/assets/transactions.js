@@ -7,7 +7,7 @@ const query = new URLSearchParams(location.search);
 const site = () => query.get("site") ?? setting.sites[0];
 const id = location.pathname.startsWith(root + "/") ? decodeURIComponent(location.pathname.slice(root.length + 1)) : "";
 
-const kinds = { transaction: "Transaction", report: "Report", visit: "Visit to a table", orphan: "Orphan" };
+const kinds = { transaction: "Transaction", report: "Report", visit: "Visit to a table", table: "Stored table", orphan: "Orphan" };
 const results = { SUCCESSFUL: "good", PAID: "good", COMPLETE: "good", DECLINED: "bad", VOID: "bad", UNSUCCESSFUL: "bad", CANCELLED: "bad", REFUSED: "bad", UNPAID: "", PART_PAID: "warn", TIMED_OUT: "unsure" };
 const notes = { byHand: "by hand", conflict: "conflict" };
 
@@ -100,7 +100,7 @@ function Entry({ e }) {
   return html`<tr>
     <th scope="row"><a href=${lifeAddress(e.id)}>${when(e.accepted)}</a></th>
     <td data-label="TID" class="mono">${e.tid}</td>
-    <td data-label="What">${e.type === "VISIT" ? html`table <b>${e.table}</b>${e.waiter && html` <span class="quiet">waiter ${e.waiter}</span>`}` : e.type || "–"}${e.kind === "report" && html` <span class="quiet">report</span>`}</td>
+    <td data-label="What">${e.type === "TABLE" ? html`stored table <b>${e.table}</b>` : e.type === "VISIT" ? html`table <b>${e.table}</b>${e.waiter && html` <span class="quiet">waiter ${e.waiter}</span>`}` : e.type || "–"}${e.kind === "report" && html` <span class="quiet">report</span>`}</td>
     <td data-label="Amount" class="num">${amount(e.amount, e.currency)}</td>
     <td data-label="State">${e.state}</td>
     <td data-label="True"><${True} e=${e} /></td>
@@ -251,7 +251,7 @@ function Life() {
   const rest = l.facts.filter((f) => !main.includes(f));
   return html`<div class="stack">
     <p><a href=${back}>Transactions</a></p>
-    <div class="toolbar"><h1>${l.type === "VISIT" ? "Table " + l.table : l.type || kinds[l.kind]} ${l.currency && amount(l.amount, l.currency)}</h1>
+    <div class="toolbar"><h1>${l.type === "VISIT" || l.type === "TABLE" ? "Table " + l.table : l.type || kinds[l.kind]} ${l.currency && amount(l.amount, l.currency)}</h1>
       <${Badge}>${l.state}<//>${l.note && html`<${Badge} kind=${l.note === "conflict" ? "bad" : "warn"}>${notes[l.note] ?? l.note}<//>`}</div>
     <p class="quiet"><a class="mono" href=${"/console/terminals/" + encodeURIComponent(l.tid) + (site() === setting.sites[0] ? "" : "?site=" + encodeURIComponent(site()))}>${l.tid}</a> · <time dateTime=${l.accepted}>${moment(l.accepted)}</time> · <span class="mono">${l.id}</span></p>
     ${main.length > 0 && html`<div class="grid" id="words">${main.map((f) => html`<div class="panel"><h2 class="quiet fact-name">${f.name}</h2><p><${Dot} kind=${f.kind || ""}>${f.text}<//></p></div>`)}</div>`}
