@@ -320,7 +320,10 @@ func (t *Till) live(ctx context.Context, tid txn.TID, id txn.RequestID, f func(*
 		}
 		return nil
 	})
-	return found, err
+	if err != nil {
+		return false, err // it may be under way all the same
+	}
+	return found, nil
 }
 
 // Cancel passes the wish on that a transaction be cancelled. With wait it returns
@@ -409,8 +412,11 @@ func (t *Till) AnswerSignature(ctx context.Context, tid txn.TID, id txn.RequestI
 			judge(w.txn.SignatureBy, w.txn.SignatureAccepted)
 		}
 	})
-	if err != nil || found {
-		return said, err
+	switch {
+	case err != nil:
+		return 0, err
+	case found:
+		return said, nil
 	}
 	records, err := t.g.store.Records(ctx, id)
 	if err != nil {
