@@ -182,10 +182,10 @@ func (t *Till) writable() error {
 	}
 	if err := t.g.store.Healthy(); err != nil {
 		t.g.log.Error("a request was refused: the journal cannot take it", "error", err)
-		return ErrUnavailable
+		return errorOf(storage(err))
 	}
 	if t.g.Stopping() {
-		return ErrUnavailable
+		return errorOf(stopping())
 	}
 	return nil
 }
@@ -225,7 +225,7 @@ func (t *Till) tableError(err error) error {
 		return err
 	}
 	t.g.log.Error("a stored table was not changed: it could not be recorded", "error", err)
-	return ErrUnavailable
+	return errorOf(storage(err))
 }
 
 // A TableReport is a report that was started at a terminal.

@@ -19,7 +19,7 @@ type route struct {
 	body    bool   // has a body that is read
 	polled  bool   // has its requests spaced
 	stream  bool   // has no end of its own, and the headers of v2
-	serve  func(*request) *refusal
+	serve   func(*request) *refusal
 
 	words []string // of the pattern
 }
@@ -36,6 +36,17 @@ var routes = func() []route {
 		{method: http.MethodGet, pattern: "/pac/terminals/{tid}/transactions/{requestId}/events", serve: (*request).events, stream: true},
 		{method: http.MethodPost, pattern: "/pac/terminals/{tid}/reports", serve: (*request).beginReport, keyed: true, body: true},
 		{method: http.MethodGet, pattern: "/pac/terminals/{tid}/reports/{requestId}", serve: (*request).report, polled: true},
+		{method: http.MethodGet, pattern: "/pat/tables", serve: (*request).tables, polled: true},
+		{method: http.MethodPut, pattern: "/pat/tables", serve: (*request).storeTable, body: true},
+		{method: http.MethodPost, pattern: "/pat/tables", serve: (*request).storeTable, body: true},
+		{method: http.MethodGet, pattern: "/pat/tables/{tableName}", serve: (*request).table, polled: true},
+		{method: http.MethodDelete, pattern: "/pat/tables/{tableName}", serve: (*request).deleteTable, body: true},
+		{method: http.MethodPut, pattern: "/pat/tables/{tableName}/amount", serve: (*request).changeAmount, body: true},
+		{method: http.MethodPut, pattern: "/pat/tables/{tableName}/receipt", serve: (*request).changeReceipt, body: true},
+		{method: http.MethodPut, pattern: "/pat/tables/{tableName}/waiterids", serve: (*request).changeWaiters, body: true},
+		{method: http.MethodPut, pattern: "/pat/tables/{tableName}/lock", serve: (*request).lockTable, body: true},
+		{method: http.MethodGet, pattern: "/pat/reports", serve: (*request).tableReports, polled: true},
+		{method: http.MethodGet, pattern: "/pat/reports/{reportId}", serve: (*request).tableReport, polled: true},
 	}
 	for i := range list {
 		list[i].words = strings.Split(list[i].pattern[1:], "/")

@@ -45,22 +45,29 @@ func (q *request) reportForm(v gateway.View) *rest.Report {
 	if !v.Ended {
 		return out
 	}
-	out.Result = &rest.ReportResult{
-		TID: string(v.TID), ReportType: string(v.ReportType), ReportResult: rest.ReportTimedOut, ReportTime: v.At.In(q.till.Zone()),
-		ReportLines: new(receipt.Builder).Text(spec.RESTTextReportTimedOut).Lines(),
-	}
-	r := report.Report{Type: v.ReportType}
 	if v.Report != nil {
-		r = *v.Report
-		out.Result.ReportResult, out.Result.ReportTime, out.Result.ReportLines = rest.ReportComplete, r.Time.In(q.till.Zone()), reportLines(r)
+		done := q.reportResult(v.TID, *v.Report)
+		out.Result = &done
+		return out
 	}
+	none := q.reportResult(v.TID, report.Report{Type: v.ReportType})
+	none.ReportResult, none.ReportTime = rest.ReportTimedOut, v.At.In(q.till.Zone())
+	none.ReportLines = new(receipt.Builder).Text(spec.RESTTextReportTimedOut).Lines()
 	if v.ReportType != report.Banking {
-		if out.Result.Balances = gateway.WireBalances(r.Balances, q.till.Zone()); out.Result.Balances == nil {
-			out.Result.Balances = rest.ZeroTotals(v.Currency)
-		}
+		none.Balances = rest.ZeroTotals(v.Currency)
 	}
-	if v.ReportType == report.Banking || v.ReportType == report.EndOfDay {
-		out.Result.Banking = gateway.WireBanking(r.Banking)
+	out.Result = &none
+	return out
+}
+
+// reportResult is what a terminal said in a report.
+func (q *request) reportResult(tid txn.TID, r report.Report) rest.ReportResult {
+	out := rest.ReportResult{
+		TID: string(tid), ReportType: string(r.Type), ReportResult: rest.ReportComplete, ReportTime: r.Time.In(q.till.Zone()),
+		ReportLines: reportLines(r), Balances: gateway.WireBalances(r.Balances, q.till.Zone()),
+	}
+	if r.Type == report.Banking || r.Type == report.EndOfDay {
+		out.Banking = gateway.WireBanking(r.Banking)
 	}
 	return out
 }
