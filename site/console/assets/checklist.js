@@ -18,7 +18,7 @@ const local = (at) => new Date(at).toLocaleTimeString([], { hour12: false });
 const nameOf = (t) => (t.softwareHouse ? t.softwareHouse + (t.installer ? " / " + t.installer : "") : "without a software house id") + ", " + t.host;
 
 // Linked is a text in which card machines and commands can be used.
-const Linked = ({ text }) => text.split(/(VCMDEMO[A-Z]{3}\d|tillwire check [\w. -]*[\w])/).map((part, i) => i % 2 === 0 ? part
+const Linked = ({ text }) => text.split(/(VCMDEMO[A-Z]{3}\d|tillwire(?: (?:--)?(?:[a-z][\w.-]*\w|VCM\w+|\d+))+)/).map((part, i) => i % 2 === 0 ? part
   : part.startsWith("VCM") ? html`<a class="mono" href=${"/console/terminals/" + part}>${part}</a>` : html`<code>${part}</code>`);
 
 function Mark({ state }) {
@@ -81,8 +81,11 @@ function Bar({ lines }) {
   })}</svg>`;
 }
 
+// A till for the counter need not come to tables, and the other way round.
+const wanted = (t, side) => side === "general" || !t.faces?.length || t.faces.includes(side);
+
 function Till({ t }) {
-  const lines = t.lines, words = Object.keys(states).map((s) => [s, count(lines, s)]).filter(([s, n]) => n > 0 || s === "passed");
+  const lines = t.lines.filter((l) => wanted(t, l.side)), words = Object.keys(states).map((s) => [s, count(lines, s)]).filter(([s, n]) => n > 0 || s === "passed");
   return html`
     <section class="panel score-head" aria-label="How far it has come">
       <p class="score-count" role="status"><strong>${count(lines, "passed")}</strong> of ${lines.length} lines passed${words.slice(1).map(([s, n]) => html`<span class="quiet"> · ${n} ${states[s][2]}</span>`)}</p>
@@ -90,10 +93,11 @@ function Till({ t }) {
       <p class="quiet score-till">${nameOf(t)} · ${t.faces?.length ? t.faces.map((f) => "/" + f).join(" and ") : "was never let in"} · ${t.open ? "connected" : "not connected"} · heard ${since(t.last)}</p>
     </section>
     ${groups.map(([side, name]) => {
-      const all = lines.filter((l) => l.side === side), shown = all.filter((l) => only.value === "" || l.state !== "passed");
+      const all = t.lines.filter((l) => l.side === side), shown = all.filter((l) => only.value === "" || l.state !== "passed");
       return all.length > 0 && html`<section key=${side} aria-labelledby=${"side-" + side}>
-        <h2 id=${"side-" + side}>${name} <small class="quiet">${count(all, "passed")} of ${all.length}</small></h2>
-        ${shown.length > 0 ? html`<ul class="score">${shown.map((l) => html`<${Line} key=${l.id} till=${t.till} l=${l} />`)}</ul>` : html`<p class="quiet">Nothing is missing here.</p>`}
+        <h2 id=${"side-" + side}>${name}${wanted(t, side) && html` <small class="quiet">${count(all, "passed")} of ${all.length}</small>`}</h2>
+        ${!wanted(t, side) ? html`<p class="quiet">The till has not connected to <span class="mono">/${side}</span>. Once it does, ${all.length} more lines are for it.</p>`
+          : shown.length > 0 ? html`<ul class="score">${shown.map((l) => html`<${Line} key=${l.id} till=${t.till} l=${l} />`)}</ul>` : html`<p class="quiet">Nothing is missing here.</p>`}
       </section>`;
     })}`;
 }
