@@ -163,7 +163,7 @@ func FuzzJudges(f *testing.F) {
 		}
 	}
 	f.Add(false, `[{"id":1}]`, `{"jsonrpc":"2.0","id":1,"result":[]}`)
-	checks := conform.Checks(conform.Options{})
+	checks := append(conform.Checks(conform.Options{}), conform.TableChecks(conform.TableOptions{})...)
 	f.Fuzz(func(t *testing.T, first bool, one, other string) {
 		frames := []conform.Frame{
 			{Conn: 1, Kind: conform.Opened, Version: "v1"},
@@ -184,6 +184,9 @@ func FuzzJudges(f *testing.F) {
 		for _, c := range checks {
 			if c.Stands != nil {
 				look(c.ID, c.Stands(frames))
+			}
+			if c.Scene != nil {
+				look(c.ID, c.Judge(&conform.Seen{Order: conform.Order{Table: "12", Amount: 4550, Currency: "GBP"}, Frames: frames, Before: frames, Alive: []int{1}}))
 			}
 			for _, a := range c.Acts {
 				look(c.ID, a.Judge(&conform.Seen{Order: a.Order, Frames: frames, Before: frames, Alive: []int{1}}))
