@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -166,7 +167,7 @@ func (t *keptTable) show() {
 type decision func(table.Kept) []table.KeptEvent
 
 // change decides and appends, as one step. What would change nothing is not
-// appended. The error is a *table.KeptRefusal, or the journal's; then nothing is
+// appended; without a decision it is only made sure how the table stands. The error is a *table.KeptRefusal, or the journal's; then nothing is
 // changed, as far as anybody can know.
 func (k *keeper) change(ctx context.Context, t *keptTable, decide decision) (before, after table.Kept, err error) {
 	if err := t.turn.enter(ctx); err != nil {
@@ -179,8 +180,10 @@ func (k *keeper) change(ctx context.Context, t *keptTable, decide decision) (bef
 		}
 	}
 	for range 2 {
-		before = t.state
-		err = t.append(ctx, decide(before))
+		before, err = t.state, nil
+		if decide != nil {
+			err = t.append(ctx, decide(before))
+		}
 		if !errors.Is(err, journal.ErrConflict) {
 			break
 		}
@@ -231,8 +234,11 @@ func (k *keeper) store(ctx context.Context, e table.Created) (table.Kept, error)
 	if pat == journal.PATWebSocket || pat == journal.PATAuto && k.site.board.online() {
 		return table.Kept{}, errOverSocket
 	}
-	if k.named(e.Name) != nil {
-		return table.Kept{}, errNameTaken
+	if t := k.named(e.Name); t != nil {
+		// Unless it is doubted whether it was deleted, and it was.
+		if _, now, err := k.change(ctx, t, nil); err != nil || now.Stored() {
+			return table.Kept{}, cmp.Or(err, errNameTaken)
+		}
 	}
 	k.mu.RLock()
 	full := len(k.order) >= maxKept
