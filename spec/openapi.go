@@ -14,7 +14,8 @@ import (
 // The same contract gives the same bytes.
 //
 // Each answer has a schema for each version that has it, under the version's
-// media type; application/json stands for a request that names no version. What
+// media type; application/json stands for a request that names no version. The
+// member x-versions lists the versions that have an answer or a parameter. What
 // lies below /pac lies below /retail, too.
 func (r REST) OpenAPI() []byte {
 	d := describer{r: r, named: map[string]string{}, written: map[string]bool{}}
@@ -228,6 +229,7 @@ func (d *describer) parametersNamed() tree {
 			{"in", p.In},
 			{"required", p.In == "path"},
 			{"description", p.Text + inVersions(p.Versions, RESTVersions())},
+			{"x-versions", p.Versions},
 			{"schema", schema},
 			{"example", typed(p.Type, p.Example)},
 		}})
@@ -307,8 +309,14 @@ type response struct {
 	when    []string
 	headers []string
 	bodies  map[string][]string // the objects, by version
+	empty   []string            // the versions that have no body
 	stream  bool
 	errors  map[string][]RESTError // by version
+}
+
+// versions are those that answer with the status.
+func (r *response) versions() []string {
+	return slices.DeleteFunc(RESTVersions(), func(v string) bool { return len(r.bodies[v]) == 0 && !slices.Contains(r.empty, v) })
 }
 
 func (d *describer) responses(e RESTEndpoint) tree {
@@ -325,7 +333,9 @@ func (d *describer) responses(e RESTEndpoint) tree {
 		r.headers = append(r.headers, a.Headers...)
 		r.stream = r.stream || a.Stream
 		for _, v := range a.Versions {
-			if a.Body != "" {
+			if a.Body == "" {
+				r.empty = append(r.empty, v)
+			} else {
 				r.bodies[v] = append(r.bodies[v], a.Body)
 			}
 		}
@@ -424,7 +434,7 @@ func (d *describer) response(e RESTEndpoint, r *response) tree {
 			{"description", "Server-sent events: " + d.events() + "."},
 		}}}}}
 	}
-	return tree{{"description", strings.Join(r.when, " ")}}.with("headers", headers).with("content", content)
+	return tree{{"description", strings.Join(r.when, " ")}, {"x-versions", r.versions()}}.with("headers", headers).with("content", content)
 }
 
 // answer describes a body of an answer.
@@ -561,7 +571,7 @@ func isOf(t tree, name string) bool {
 // dependent says which fields come together: those of a finished object all at
 // once, and some of them while a signature is awaited.
 func (d *describer) dependent(o RESTObject, version string) tree {
-	if o.Finished == "" {
+	if o.Finished == "" || slices.Contains(o.FinishedIn, version) {
 		return nil
 	}
 	finished, _ := d.r.Object(o.Finished)

@@ -104,10 +104,11 @@ type RESTObject struct {
 	With     string      `json:"with"`     // the object whose fields stand before its own
 	Fields   []RESTField `json:"fields"`
 	// Finished is the object whose fields join these all at once, when FinishedBy
-	// is there. While a signature is awaited those of Signing do, in the versions
-	// of SigningIn.
+	// is there; in the versions of FinishedIn there is no other. While a signature
+	// is awaited those of Signing do, in the versions of SigningIn.
 	Finished   string   `json:"finished"`
 	FinishedBy string   `json:"finishedBy"`
+	FinishedIn []string `json:"finishedIn"`
 	Signing    []string `json:"signing"`
 	SigningIn  []string `json:"signingIn"`
 	By         string   `json:"by"`    // the field by which others are required

@@ -242,6 +242,9 @@ func TestBodiesFit(t *testing.T) {
 			t.Fatalf("no object %s", tt.object)
 		}
 		for _, version := range o.Versions {
+			if r, ok := tt.body.(*Report); ok && r.Result == nil && version == spec.V0 {
+				continue // which has no body for a report that runs
+			}
 			text := tt.body.Append(nil, versionOf(t, version))
 			if faults, err := check.Check(tt.object, version, text); err != nil || len(faults) > 0 {
 				t.Errorf("%s in %s: %v %v\n%s", tt.object, version, err, faults, text)

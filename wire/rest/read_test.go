@@ -123,8 +123,12 @@ func TestReadWhatWasWritten(t *testing.T) {
 			table := someTable()
 			gotTable, err := ReadTable(table.Append(nil, v))
 			check(t, *table, gotTable, err)
+			listed := *table
+			if v == V1 {
+				listed.Receipt, listed.WithReceipt = nil, false
+			}
 			tables, err := ReadTables(Tables{*table, *table}.Append(nil, v))
-			check(t, Tables{*table, *table}, tables, err)
+			check(t, Tables{listed, listed}, tables, err)
 			created, err := ReadTableCreated(TableCreated{"l", "12"}.Append(nil, v))
 			check(t, TableCreated{"l", "12"}, created, err)
 		})

@@ -17,7 +17,7 @@ type Table struct {
 	AmountGratuity money.Minor // likewise
 	AmountPaid     money.Minor // likewise
 	Payments       []TablePayment
-	// Receipt is written where WithReceipt says so, and in v0 always.
+	// Receipt is written where WithReceipt says so, of a single table; in v0 always.
 	Receipt     []receipt.Line
 	WithReceipt bool
 	Locked      bool
@@ -40,13 +40,17 @@ type TablePayment struct {
 
 // Append writes the table.
 func (t *Table) Append(dst []byte, v Version) []byte {
+	return t.append(dst, t.WithReceipt || v == V0)
+}
+
+func (t *Table) append(dst []byte, withReceipt bool) []byte {
 	b := wire.AppendText(append(dst, `{"tableName":`...), t.TableName)
 	b = wire.AppendMinor(append(b, `,"amount":`...), t.Amount)
 	b = wire.AppendMinor(append(b, `,"amountCashback":`...), t.AmountCashback)
 	b = wire.AppendMinor(append(b, `,"amountGratuity":`...), t.AmountGratuity)
 	b = wire.AppendMinor(append(b, `,"amountPaid":`...), t.AmountPaid)
 	b = wire.AppendList(append(b, `,"payments":`...), t.Payments, appendPayment)
-	if v == V0 || t.WithReceipt {
+	if withReceipt {
 		b = appendLines(append(b, `,"receipt":`...), t.Receipt)
 	}
 	b = appendBool(append(b, `,"locked":`...), t.Locked)
@@ -71,14 +75,14 @@ func appendPayment(b []byte, p TablePayment) []byte {
 // Tables is the list of the tables of a site.
 type Tables []Table
 
-// Append writes the list.
+// Append writes the list, in which only v0 has receipts.
 func (ts Tables) Append(dst []byte, v Version) []byte {
 	b := append(dst, `{"tables":[`...)
 	for i := range ts {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = ts[i].Append(b, v)
+		b = ts[i].append(b, v == V0)
 	}
 	return append(b, `]}`...)
 }
