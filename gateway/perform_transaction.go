@@ -40,7 +40,13 @@ func (a *actor) beginTransaction(waits *call, key string, id txn.RequestID, req 
 	if waits != nil {
 		method = waits.method
 	}
-	if f := a.takes(func(caps terminal.Capabilities) *fault { return unable(a.tid, caps, method, req) }); f != nil {
+	f := a.takes(func(caps terminal.Capabilities) *fault {
+		if req.Currency == "" { // which a till need not say where no amount is asked for
+			req.Currency = caps.Currency
+		}
+		return unable(a.tid, caps, method, req)
+	})
+	if f != nil {
 		return f
 	}
 	t := &transaction{a: a, calls: callersOf(waits), led: ledger{key: key}}

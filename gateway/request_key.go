@@ -139,7 +139,7 @@ func (b body) differs(v wire.Version, a body) string {
 		return "/method"
 	case foldTID(b.tid) != foldTID(a.tid):
 		return "/params/" + terminalMember(v)
-	case r.Currency != was.Currency:
+	case r.Currency != was.Currency && r.Currency != "" && was.Currency != "": // unsaid, it is the terminal's
 		return "/params/currency"
 	case r.Amount != was.Amount:
 		return "/params/amount"

@@ -110,7 +110,7 @@ func (w *world) do(a ask) *answer {
 func (w *world) serve(r *http.Request) *answer {
 	w.t.Helper()
 	rec := httptest.NewRecorder()
-	w.h.ServeHTTP(rec, r)
+	w.face.ServeHTTP(rec, r)
 	synctest.Wait()
 	return w.answered(r, rec)
 }

@@ -52,7 +52,7 @@ func partner(r *http.Request, header string) string {
 
 // readHeaders checks the headers that a version or an endpoint wants.
 func (q *request) readHeaders() *refusal {
-	if q.version == rest.V2 || q.route.stream {
+	if q.version == rest.V2 {
 		for _, name := range []string{headerSoftwareHouse, headerInstaller} {
 			switch id := strings.TrimSpace(q.r.Header.Get(name)); {
 			case id == "":

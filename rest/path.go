@@ -18,7 +18,7 @@ type route struct {
 	keyed   bool   // takes an Idempotency-Key
 	body    bool   // has a body that is read
 	polled  bool   // has its requests spaced
-	stream  bool   // has no end of its own, and the headers of v2
+	stream  bool   // is v2's where no version is named
 	serve   func(*request) *refusal
 
 	words []string // of the pattern

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -48,6 +49,7 @@ type world struct {
 	park  *sim.Park
 	g     *gateway.Gateway
 	h     *rest.Handler
+	face  http.Handler // h, with its answers judged
 	cfg   rest.Config
 	log   *record
 
@@ -133,6 +135,7 @@ func (w *world) open() {
 	cfg := w.cfg
 	cfg.Gateway, cfg.Log = w.g, log
 	w.h = rest.New(cfg)
+	w.face = described().Handler(w.h)
 	synctest.Wait()
 }
 
@@ -271,13 +274,22 @@ func (m *machine) heard(what string) (n int) {
 
 // say tells the gateway something, and waits until nothing moves.
 func (m *machine) say(events ...terminal.Event) {
+	m.tell(events...)
+	synctest.Wait()
+}
+
+func (m *machine) tell(events ...terminal.Event) {
 	m.mu.Lock()
 	sink := m.sink
 	m.mu.Unlock()
 	for _, e := range events {
 		sink(e)
 	}
-	synctest.Wait()
+}
+
+// endsIn has the machine's request end after a while.
+func (m *machine) endsIn(d time.Duration, r txn.Result) {
+	time.AfterFunc(d, func() { m.tell(terminal.Ended{ID: m.newest(), Outcome: outcome(r)}) }) // fake time
 }
 
 func (m *machine) Start(_ context.Context, r terminal.Request) error {
