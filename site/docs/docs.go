@@ -155,18 +155,18 @@ type navLink struct {
 
 // pageView is what the page template gets.
 type pageView struct {
-	Root, Ending, Version            string
-	Title, Section, Description      string
-	MarkdownHref, Home, AllPages     string
-	LLMs, AsyncAPI, ContractVersions string
-	Console                          bool
-	Lead, Body                       template.HTML
-	Badges                           []badge
-	Twin                             []navLink
-	Nav                              []navSection
-	Contents                         []heading
-	Previous, Next                   *navLink
-	asset                            map[string]string
+	Root, Ending, Version                     string
+	Title, Section, Description               string
+	MarkdownHref, Home, AllPages              string
+	LLMs, AsyncAPI, OpenAPI, ContractVersions string
+	Console                                   bool
+	Lead, Body                                template.HTML
+	Badges                                    []badge
+	Twin                                      []navLink
+	Nav                                       []navSection
+	Contents                                  []heading
+	Previous, Next                            *navLink
+	asset                                     map[string]string
 }
 
 // Asset is where the page finds a file of the look, by the stem of its name.
@@ -183,6 +183,7 @@ func (s *Site) layout(r *renderer, p *Page, lead, body template.HTML) pageView {
 		Title: p.Title, Section: p.Section, Description: plain(firstSentence(cmp.Or(p.Lead, p.Title))),
 		MarkdownHref: r.mdHref("/docs/" + p.Path), Home: r.href("/docs/"), AllPages: r.href("/docs/all"),
 		LLMs: relative(p.Path, "/docs/llms.txt", ""), AsyncAPI: relative(p.Path, "/docs/asyncapi.json", ""),
+		OpenAPI:          relative(p.Path, "/docs/openapi.json", ""),
 		ContractVersions: "v1 and v0", Console: s.options.Console,
 		Lead: lead, Body: body, Badges: slices.Clone(p.badges), asset: map[string]string{},
 	}

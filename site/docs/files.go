@@ -11,7 +11,7 @@ import (
 )
 
 // collect makes the files beside the pages: schemas, the search index, the
-// overview for language models, the AsyncAPI description.
+// overview for language models, the descriptions for tools.
 func (s *Site) collect() error {
 	messages := append(s.index.Messages(), s.index.Link()...)
 	for _, x := range s.index.Extensions() {
@@ -33,6 +33,7 @@ func (s *Site) collect() error {
 		return fmt.Errorf("docs: %w", err)
 	}
 	s.files["asyncapi.json"] = File{"application/json; charset=utf-8", async}
+	s.files["openapi.json"] = File{"application/json; charset=utf-8", s.index.REST().OpenAPI()}
 	return nil
 }
 
@@ -96,7 +97,7 @@ func (s *Site) llms() []byte {
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString("\n## Optional\n\n- [AsyncAPI description](asyncapi.json)\n- [All pages](all.md): with those of v0 and the messages that are refused\n")
+	b.WriteString("\n## Optional\n\n- [AsyncAPI description](asyncapi.json) of the WebSocket\n- [OpenAPI description](openapi.json) of the REST interface\n- [All pages](all.md): with those of v0 and the messages that are refused\n")
 	return []byte(b.String())
 }
 

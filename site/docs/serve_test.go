@@ -54,6 +54,7 @@ func TestHandler(t *testing.T) {
 		{"GET", "/docs/search.json", 200, "application/json; charset=utf-8", "performTransaction"},
 		{"GET", "/docs/llms.txt", 200, "text/plain; charset=utf-8", "# Tillwire"},
 		{"GET", "/docs/asyncapi.json", 200, "application/json; charset=utf-8", "3.0.0"},
+		{"GET", "/docs/openapi.json", 200, "application/json; charset=utf-8", "3.1.0"},
 		{"GET", "/docs/sitemap.xml", 200, "application/xml; charset=utf-8", "<loc>http://example.com/docs/errors</loc>"},
 		{"GET", "/docs/nothing", 404, "text/html; charset=utf-8", "There is no such page"},
 		{"GET", "/docs/v9/x/<script>", 404, "text/html; charset=utf-8", `href="../../all"`},
