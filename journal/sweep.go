@@ -31,9 +31,9 @@ type Keeping string
 
 // Why old streams are kept.
 const (
-	KeptOpen     Keeping = "open"     // without a recorded end, or owed to a till
+	KeptOpen     Keeping = "open"     // without a recorded end, stored, or owed to a till
 	KeptConflict Keeping = "conflict" // two words on it differ, and people have yet to look
-	KeptOrphan   Keeping = "orphan"   // no till may have booked it, and people have yet to look
+	KeptOrphan   Keeping = "orphan"   // no till may have booked it (of a stored table: something of it), and people have yet to look
 	KeptLast     Keeping = "last"     // the last of its terminal, which a duplicate names
 )
 

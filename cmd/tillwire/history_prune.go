@@ -26,11 +26,12 @@ type historyPruneCmd struct {
 // Help is shown with the command's own help.
 func (historyPruneCmd) Help() string {
 	return `Removes what has its end and is old. What is open, unresolved or owed to a till
-stays however old it is; so does the last transaction of each terminal, which a
-duplicate names, and, unless you say --looked, each conflict and orphan. What was
-removed and by whom is recorded; the links of the chain stay, so that history
-verify still finds any other record that was altered or taken away. The space is
-used again; the file does not shrink. Keep a backup of what the law wants kept.
+stays however old it is. So do stored tables, the last transaction of each terminal,
+which a duplicate names, and, unless you say --looked, each conflict, orphan and table
+that was paid after it was deleted. What was removed and by whom is recorded; the
+links of the chain stay, so that history verify still finds any other record that was
+altered or taken away. The space is used again; the file does not shrink. Keep a
+backup of what the law wants kept.
 
 By itself a gateway removes nothing. For a site it does once you say how long to
 keep: tillwire site set shop --limit keepOutcomes=90d --limit keepReports=30d
@@ -150,9 +151,9 @@ func (v prunedView) print(s streams, asJSON bool) error {
 	}
 	fmt.Fprintf(s.out, "%s %d requests with %d records\n", verb, v.Requests, v.Records)
 	words := map[journal.Keeping]string{
-		journal.KeptOpen:     "open, unresolved or owed to a till",
+		journal.KeptOpen:     "open, stored, unresolved or owed to a till",
 		journal.KeptConflict: "conflicts to be looked at",
-		journal.KeptOrphan:   "orphans to be looked at",
+		journal.KeptOrphan:   "orphans, or tables paid after they were deleted, to be looked at",
 		journal.KeptLast:     "the last of their terminals",
 	}
 	for _, why := range slices.Sorted(maps.Keys(v.Kept)) {
