@@ -175,7 +175,7 @@ func Floors() Plan {
 				Name: "internal/crash", Floor: 6,
 				May: rooms(
 					domain, contract,
-					[]string{"journal/sqlite", "terminal/sim", "terminal/link", "gateway", "door", "epos", "ws"},
+					[]string{"journal/sqlite", "terminal/sim", "terminal/link", "gateway", "door", "rest", "epos", "ws"},
 					[]string{"internal/disk", "internal/faultproxy", "internal/folder", "internal/powercut"},
 				),
 				Why: "the crash harness starts the product as processes, and puts switches around the rooms that move money",

@@ -17,23 +17,24 @@ import (
 type member struct {
 	name string
 	tids []string
+	rest bool // it has no connection
 }
 
 // members are the tills of a run that are killed, too.
 func members() []member {
 	all := []member{{name: "tables"}}
 	for _, tid := range keyed {
-		all = append(all, member{"keyed-" + tid, []string{tid}})
+		all = append(all, member{name: "keyed-" + tid, tids: []string{tid}})
 	}
 	for _, r := range remotes {
 		if !r.waits {
-			all = append(all, member{"keyed-" + r.tid, []string{r.tid}})
+			all = append(all, member{name: "keyed-" + r.tid, tids: []string{r.tid}})
 		}
 	}
 	for i := range 2 {
-		all = append(all, member{fmt.Sprintf("keyed-guest%d", i+1), shared})
+		all = append(all, member{name: fmt.Sprintf("keyed-guest%d", i+1), tids: shared})
 	}
-	return all
+	return append(all, member{name: "polling-guest", tids: shared, rest: true}, member{name: "polling-" + polled, tids: []string{polled}, rest: true})
 }
 
 // A crew is the tills of a run in processes of their own. They are killed again
@@ -98,7 +99,7 @@ func (c *crew) start(i, life int, m member) (*process, error) {
 		return launch(c.self, []string{"tables", "-url", c.pat, "-book", c.book(m)}, c.log, nil)
 	}
 	return launch(c.self, []string{
-		"till", "-url", c.pac, "-book", c.book(m), "-tids", strings.Join(m.tids, ","),
+		"till", fmt.Sprintf("-rest=%t", m.rest), "-url", c.pac, "-book", c.book(m), "-tids", strings.Join(m.tids, ","),
 		"-base", strconv.Itoa((i + 1) * 1_000_000), "-seed", strconv.FormatUint(c.seed+uint64(life), 10),
 	}, c.log, c.in)
 }

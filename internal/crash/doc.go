@@ -6,7 +6,7 @@
 // Everything is real: processes, loopback sockets, files. Tills are programs
 // over package epos. Most are processes of their own that are killed, too: they
 // write down each request's key before they send it, drop lines as they like, and
-// ask again after a restart. The till with the tables is one of these. A few
+// ask again after a restart; some of these have no connection and ask over REST. The till with the tables is one of these. A few
 // others keep to the plain contract. Some card machines live in the gateway's
 // process with their memory on disk, so that a kill ends them, too; others are
 // processes of their own, linked to the gateway, so that one of the two knows

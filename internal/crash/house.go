@@ -22,6 +22,7 @@ import (
 	"github.com/tillwire/tillwire/internal/powercut"
 	"github.com/tillwire/tillwire/journal/sqlite"
 	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/rest"
 	"github.com/tillwire/tillwire/table"
 	"github.com/tillwire/tillwire/terminal/link"
 	"github.com/tillwire/tillwire/terminal/sim"
@@ -96,7 +97,7 @@ func keepHouse(c houseConfig, out, log io.Writer) (err error) {
 			return err
 		}
 	}
-	d := door.New(door.Config{Gateway: gw, Log: logger, Dev: &floor{park}, Terminals: dialIn(gw, f, logger)})
+	d := door.New(door.Config{Gateway: gw, Log: logger, Dev: &floor{park}, Terminals: dialIn(gw, f, logger), REST: rest.New(rest.Config{Gateway: gw, Log: logger})})
 	fmt.Fprintln(out, "ready")
 	return d.Serve(stopped, &fusedListener{listener, f})
 }

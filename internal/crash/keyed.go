@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -21,6 +22,7 @@ type keyedConfig struct {
 	tids []string // the terminals it works at
 	base int64    // its amounts begin after this one
 	seed uint64
+	rest bool // it has no connection: it asks over REST, and comes back
 }
 
 // A keyedTill is a till in a process of its own. It makes the key of each
@@ -35,14 +37,24 @@ type keyedTill struct {
 	open    []pending // what it does not know the end of
 	amount  int64
 	closing atomic.Bool // nothing new is begun, and nobody disturbs any more
-	client  *epos.Client
+	client  desk
+}
+
+// A desk is where a till asks: over a connection, or without.
+type desk interface {
+	Sale(context.Context, epos.Sale, ...epos.CallOption) (epos.Payment, error)
+	Refund(context.Context, epos.Refund, ...epos.CallOption) (epos.Payment, error)
+	Cancel(context.Context, epos.TID) error
+	ReportXBalance(context.Context, epos.TID, ...epos.CallOption) (epos.Report, error)
+	Close() error
 }
 
 // A pending is a request of which a till does not know the end.
 type pending struct {
 	wish
 	key     string
-	doubted bool // TIMED_OUT was told
+	doubted bool   // TIMED_OUT was told
+	at      string // over REST: where it is asked about, once that is known
 }
 
 // keepTill is such a till. It works until standard input ends, and returns once
@@ -102,6 +114,10 @@ func (t *keyedTill) remember(lines []line) {
 			if t.open[i].key != l.Key {
 				continue
 			}
+			if l.At != "" {
+				t.open[i].at = l.At
+				break
+			}
 			if l.Told.Word == unknown {
 				t.open[i].doubted = true
 			} else {
@@ -144,11 +160,22 @@ func (t *keyedTill) corrected(c epos.Correction) {
 }
 
 // line returns a connection that was alive a moment ago, or nil for now.
-func (t *keyedTill) line() *epos.Client {
-	if t.client != nil && t.client.Err() == nil {
+func (t *keyedTill) line() desk {
+	if c, ok := t.client.(*epos.Client); t.client != nil && (!ok || c.Err() == nil) {
 		return t.client
 	}
 	t.client = nil
+	if t.rest {
+		c, err := epos.NewREST(epos.RESTOptions{
+			URL: t.url, Poll: time.Duration(1+t.rng.IntN(100)) * time.Millisecond,
+			Handler: epos.Handler{Signature: cashier, Corrected: t.corrected},
+		})
+		if err != nil {
+			panic(err) // its options are wrong
+		}
+		t.client = c
+		return c
+	}
 	ctx, cancel := context.WithTimeout(t.ctx, 5*time.Second)
 	defer cancel()
 	c, err := epos.Dial(ctx, t.options())
@@ -181,7 +208,7 @@ func (t *keyedTill) serve() error {
 		if err := t.notes.write(line{Key: a.key, Wish: &w}); err != nil {
 			return err
 		}
-		said, known := t.request(a)
+		said, known := t.request(&a)
 		if !known {
 			t.open = append(t.open, a)
 			return nil // settle finds out, or the customer leaves
@@ -203,7 +230,7 @@ func (t *keyedTill) serve() error {
 
 // request asks for a transaction for the first time, and as the library does,
 // until there is an answer or patience ends. It reports whether there was one.
-func (t *keyedTill) request(a pending) (try, bool) {
+func (t *keyedTill) request(a *pending) (try, bool) {
 	c := t.line()
 	if c == nil {
 		return try{}, false // nothing was sent, but a key that is written down is one to ask about
@@ -213,7 +240,12 @@ func (t *keyedTill) request(a pending) (try, bool) {
 	if isLost && t.rng.IntN(2) == 0 {
 		ctx, cancel := context.WithTimeout(t.ctx, time.Duration(1+t.rng.IntN(4000))*time.Millisecond)
 		defer cancel()
-		if p, err = lost.TryAgain(ctx, t.options()); err != nil {
+		if over, ok := c.(*epos.REST); ok {
+			p, err = over.TryAgain(ctx, lost, t.takes(a))
+		} else {
+			p, err = lost.TryAgain(ctx, t.options())
+		}
+		if err != nil {
 			return try{}, false // even a refusal is no word on what was sent before
 		}
 	} else if isLost {
@@ -238,7 +270,7 @@ func believed(p epos.Payment) try {
 
 // transact asks for a transaction under its key. In between a cashier may want
 // it cancelled, and a line may be dropped.
-func (t *keyedTill) transact(c *epos.Client, a pending) (epos.Payment, error) {
+func (t *keyedTill) transact(c desk, a *pending) (epos.Payment, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, 15*time.Second)
 	defer cancel()
 	wait := time.Duration(t.rng.IntN(150)) * time.Millisecond
@@ -263,9 +295,23 @@ func (t *keyedTill) transact(c *epos.Client, a pending) (epos.Payment, error) {
 	}
 	amount := money.Amount{Minor: money.Minor(a.Amount), Currency: money.GBP}
 	if a.Type == "REFUND" {
-		return c.Refund(ctx, epos.Refund{TID: epos.TID(a.TID), Amount: amount}, epos.WithKey(a.key))
+		return c.Refund(ctx, epos.Refund{TID: epos.TID(a.TID), Amount: amount}, epos.WithKey(a.key), t.takes(a))
 	}
-	return c.Sale(ctx, epos.Sale{TID: epos.TID(a.TID), Amount: amount}, epos.WithKey(a.key))
+	return c.Sale(ctx, epos.Sale{TID: epos.TID(a.TID), Amount: amount}, epos.WithKey(a.key), t.takes(a))
+}
+
+// takes has a till without a connection write down where it asks about a request,
+// before anything else.
+func (t *keyedTill) takes(a *pending) epos.CallOption {
+	return epos.WithHandler(epos.Handler{Begun: func(b epos.Begun) {
+		if b.Location == "" || a.at != "" {
+			return
+		}
+		if err := t.notes.write(line{Key: a.key, At: b.Location}); err != nil {
+			panic(err) // as in corrected
+		}
+		a.at = b.Location
+	}})
 }
 
 // report asks for one. What is in it, or that it failed, is of no consequence
@@ -284,7 +330,11 @@ func (t *keyedTill) settle() error {
 	quiet := t.closing.Load()
 	var left []pending
 	for i, a := range t.open {
-		said, known := t.find(a, quiet)
+		said, known, err := t.find(&a, quiet)
+		if err != nil {
+			t.open = append(left, t.open[i:]...)
+			return err
+		}
 		if known && (said.Word != unknown || !a.doubted) {
 			if err := t.notes.write(line{Key: a.key, Told: &said}); err != nil {
 				t.open = append(left, t.open[i:]...)
@@ -305,37 +355,47 @@ func (t *keyedTill) settle() error {
 	return nil
 }
 
-// find asks what became of a request: by its status, or by sending it again.
-func (t *keyedTill) find(a pending, quiet bool) (said try, known bool) {
+// find asks what became of a request: by its status, or by sending it again. An
+// error is a word that nobody may say.
+func (t *keyedTill) find(a *pending, quiet bool) (said try, known bool, err error) {
 	c := t.line()
 	if c == nil {
-		return try{}, false
+		return try{}, false, nil
 	}
-	if !quiet && t.rng.IntN(3) == 0 {
+	over, polls := c.(*epos.REST)
+	if !quiet && t.rng.IntN(3) == 0 || polls && a.at == "" { // without an address there is only the key
 		p, err := t.transact(c, a)
 		if err != nil { // even a refusal is no word on what was sent before, and may be on its way
-			return try{}, false
+			return try{}, false, nil
 		}
-		return believed(p), true
+		return believed(p), true, nil
 	}
 	ctx, cancel := context.WithTimeout(t.ctx, 5*time.Second)
 	defer cancel()
-	s, err := c.TransactionStatus(ctx, epos.TID(a.TID), a.key)
+	var s epos.TransactionStatus
+	if polls {
+		s, err = over.TransactionStatusAt(ctx, epos.TID(a.TID), a.at)
+	} else {
+		s, err = c.(*epos.Client).TransactionStatus(ctx, epos.TID(a.TID), a.key)
+	}
 	if err != nil {
-		return try{}, false
+		return try{}, false, nil
 	}
 	switch s.State {
 	case epos.Finished:
 		said = believed(*s.Payment)
 		said.Asked = true
-		return said, true
+		return said, true, nil
 	case epos.NotRun:
-		return try{Word: notRun, Asked: true}, true
+		return try{Word: notRun, Asked: true}, true, nil
 	case epos.Unresolved:
-		return try{Word: unknown, Asked: true}, true
-	case epos.NotFound: // while lines are bad, it may still be on its way
-		return try{Word: notRun, Asked: true}, quiet
+		return try{Word: unknown, Asked: true}, true, nil
+	case epos.NotFound:
+		if polls {
+			return try{}, false, fmt.Errorf("%s was taken, and is not known any more", a.at)
+		}
+		return try{Word: notRun, Asked: true}, quiet, nil // while lines are bad, it may still be on its way
 	default:
-		return try{}, false
+		return try{}, false, nil
 	}
 }

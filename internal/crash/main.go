@@ -89,6 +89,7 @@ func tillMain(args []string) error {
 	f.Func("tids", "the terminals it works at", func(text string) error { c.tids = strings.Split(text, ","); return nil })
 	f.Int64Var(&c.base, "base", 0, "its amounts are above this one")
 	f.Uint64Var(&c.seed, "seed", 1, "what it does")
+	f.BoolVar(&c.rest, "rest", false, "it asks over REST")
 	if err := f.Parse(args); err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ type line struct {
 	Wish *wish  `json:"wish,omitempty"` // that is about to be asked for under the key
 	Told *try   `json:"told,omitempty"` // what the till believes from now on about the key
 
+	At string `json:"at,omitempty"` // where a till without a connection asks about it
+
 	Corrected *correction `json:"corrected,omitempty"` // what it was told unasked, of whichever till
 }
 
@@ -50,6 +52,7 @@ func readTickets(dir string) (all []ticket, corrections []correction, err error)
 		byKey, byWish := map[string]int{}, map[wish]int{}
 		for _, l := range lines {
 			switch {
+			case l.At != "":
 			case l.Wish != nil:
 				at, ok := byWish[*l.Wish]
 				if !ok {

@@ -41,8 +41,9 @@ var (
 	keyed    = []string{"VCMDEMOSCD0", "VCMDEMOSIS0", "VCMDEMOSSS0"}
 	shared   = []string{"VCMDEMOSKN0", "VCMDEMOSID0"}
 	mute     = "VCMDEMOTIP0"
+	polled   = "VCMDEMOSSP0" // that only a till without a connection works at
 	served   = []string{"VCMDEMOSCN0", "VCMDEMOSIN0"}
-	machines = slices.Concat(plain, keyed, shared, served, []string{mute})
+	machines = slices.Concat(plain, keyed, shared, served, []string{mute, polled})
 )
 
 // A config says what is done.
