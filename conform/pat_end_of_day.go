@@ -37,19 +37,19 @@ func dayScene() *Scene {
 // patEndOfDay: a copy of an end of day is kept.
 func patEndOfDay(day *Scene) Check {
 	return Check{ID: "pat.endOfDay", Needs: ByBoth, Scene: day, Judge: func(s *Seen) Verdict {
-		return s.kept("copy", "a digital copy of the end of day is kept")
+		return s.kept("copy", "a digital copy of the end of day is kept", "keep the whole of reportResponse, with its reportLines")
 	}}
 }
 
 // generalEndOfDayAtTable: an end of day is made each day.
 func generalEndOfDayAtTable(day *Scene) Check {
 	return Check{ID: "general.endOfDay", Needs: ByBoth, Scene: day, Judge: func(s *Seen) Verdict {
-		return s.kept("daily", "an end of day is made each day")
+		return s.kept("daily", "an end of day is made each day", "say in the till when it was made last at each card machine, and ask for it before the day is closed")
 	}}
 }
 
 // kept judges what became of a report of the card machine's.
-func (s *Seen) kept(step, right string) Verdict {
+func (s *Seen) kept(step, right, change string) Verdict {
 	all := by(asks(s.Frames), "reportResponse")
 	if len(all) == 0 {
 		return wait("the till could not be told of an end of day")
@@ -58,5 +58,5 @@ func (s *Seen) kept(step, right string) Verdict {
 	if r.answered >= 0 && r.acked < 0 {
 		return fail("the till has not said that the report is recorded: answer reportResponse with recorded true once it is kept", r.at, r.answered)
 	}
-	return s.after(step).said(right, none, r.at)
+	return s.after(step).saidOr(right, change, none, r.at)
 }

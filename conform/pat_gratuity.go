@@ -16,7 +16,7 @@ func patGratuity(table *Scene) Check {
 			default:
 				return wait("the till does not know what is left of the bill, so nothing can be told of the gratuity", frames...)
 			}
-			return s.after("gratuity").said("the gratuity is booked", func(w Word) (bool, string) {
+			return s.after("gratuity").saidOr("the gratuity is booked", "book amountGratuity beside amountPaid, payment by payment", func(w Word) (bool, string) {
 				if w.Payments == nil {
 					return false, ""
 				}

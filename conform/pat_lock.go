@@ -1,5 +1,7 @@
 package conform
 
+const keepLocked = "keep it locked until tableUnlock"
+
 // patLock: a table that is free is confirmed with what is due, and then cannot be
 // edited.
 func patLock(table *Scene) Check {
@@ -28,12 +30,12 @@ func patLock(table *Scene) Check {
 		if v, bad := s.unanswered(l); bad {
 			return v
 		}
-		return s.after("locked").said("nobody can edit a table that a card machine has", func(w Word) (bool, string) {
+		return s.after("locked").saidOr("nobody can edit a table that a card machine has", keepLocked, func(w Word) (bool, string) {
 			switch {
 			case w.Locked == nil:
 				return false, ""
 			case !*w.Locked:
-				return true, "the till has confirmed the table and lets it be edited: keep it locked until tableUnlock"
+				return true, "the till has confirmed the table and lets it be edited: " + keepLocked
 			}
 			return true, ""
 		}, l.at, l.answered)

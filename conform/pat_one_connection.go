@@ -45,11 +45,23 @@ func patOneConnection(over *Scene) Check {
 	}}
 }
 
-// twice reports whether there ever were two connections at once.
+// twice reports whether a connection was ever closed by the gateway because the
+// till had opened another.
 func twice(frames []Frame) bool {
-	for i, f := range frames {
-		if f.Kind == Opened && len(alive(frames[:i])) > 0 {
-			return true
+	open, doubled := map[int]bool{}, map[int]bool{}
+	for _, f := range frames {
+		switch f.Kind {
+		case Opened:
+			for n := range open {
+				doubled[n] = true
+			}
+			open[f.Conn] = true
+		case Closed:
+			if doubled[f.Conn] && !f.ByTill && !f.Cut {
+				return true
+			}
+			delete(open, f.Conn)
+		case Refused, Message, Pong:
 		}
 	}
 	return false

@@ -1,5 +1,7 @@
 package conform
 
+const bookEach = "book every payment of a transactionResponse"
+
 // patSplit: what is left of a bill stays open, and each payment is booked.
 func patSplit(table *Scene) Check {
 	return Check{ID: "pat.split", Needs: ByBoth, Scene: table, Judge: func(s *Seen) Verdict {
@@ -28,7 +30,7 @@ func patSplit(table *Scene) Check {
 			if len(paid) < 3 {
 				return wait("the rest of the bill could not be paid in two parts", frames...)
 			}
-			return s.after("booked").said("each part is booked as a payment", func(w Word) (bool, string) { return booked(w, paid) }, frames...)
+			return s.after("booked").saidOr("each part is booked as a payment", bookEach, func(w Word) (bool, string) { return booked(w, paid) }, frames...)
 		}
 		return missing
 	}}
@@ -51,7 +53,7 @@ func booked(w Word, paid []taken) (known bool, wrong string) {
 		}
 		switch {
 		case n == 0:
-			return true, "the till has not booked payment " + p.id + " of " + pounds(p.paid) + ": book every payment of a transactionResponse"
+			return true, "the till has not booked payment " + p.id + " of " + pounds(p.paid) + ": " + bookEach
 		case n > 1:
 			return true, "the till has booked payment " + p.id + " more than once"
 		}

@@ -294,7 +294,7 @@ func (r *Run) sceneOnce(ctx context.Context, sc *Scene, checks []Check, number, 
 			v = c.Judge(seen)
 		}
 		if v.State == Open {
-			v.State = v.Else
+			v.State, v.Hint = v.Else, v.missing()
 		}
 		line.take(v, p.from)
 		line.Began, line.Ended = began, now()

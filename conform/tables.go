@@ -16,7 +16,8 @@ type TableOptions struct {
 }
 
 // TableChecks returns every check of a till that keeps tables, in the order of a
-// report.
+// report. Of the general lines it has those that fit; that a copy of each end of
+// day is kept is pat.endOfDay there.
 func TableChecks(o TableOptions) []Check {
 	for i, name := range []string{"12", "14", "15"} {
 		o.Tables[i] = cmp.Or(o.Tables[i], name)
