@@ -206,7 +206,7 @@ func TestConsoleRecord(t *testing.T) {
 	}
 	tab.Shot("resolve-phone")
 	tab.Click("#record")
-	tab.WaitText("#facts", "SUCCESSFUL, by console: slip 0012 "+strange)
+	tab.WaitText("#words", "SUCCESSFUL, by console: slip 0012 "+strange)
 	tab.Wait(`!document.getElementById("resolve")`)
 	tab.Shot("life-phone")
 	tab.Go("http://" + h.addr + "/console/transactions?view=unresolved")

@@ -514,6 +514,8 @@ func TestConsolePages(t *testing.T) {
 		{"machine", "terminals/" + testTID, "#machine"},
 		{"till-counter", "till", "#amount"},
 		{"till-tables", "till#pat", "#add-table"},
+		{"traffic", "traffic", "#f-conn"},
+		{"checklist", "checklist", ".score-head, .empty"},
 	} {
 		for _, size := range []struct {
 			name          string

@@ -170,6 +170,18 @@ export function Field({ id, label, hint, fault, children }) {
     ${fault && html`<span class="fault" role="alert">${fault}</span>`}</div>`;
 }
 
+// Fold hides what it has where there is little room, unless some of it is set.
+export function Fold({ label, set, children }) {
+  const box = useRef();
+  useLayoutEffect(() => {
+    const room = matchMedia("(min-width: 40rem)"), fit = () => { box.current.open = room.matches || set > 0; };
+    fit();
+    room.addEventListener("change", fit);
+    return () => room.removeEventListener("change", fit);
+  }, []);
+  return html`<details class="fold" ref=${box}><summary>${label}${set > 0 && `, ${set} set`}</summary>${children}</details>`;
+}
+
 // Button is a button that does not send a form.
 export const Button = ({ kind = "", children, ...rest }) => html`<button type="button" class=${"button " + kind} ...${rest}>${children}</button>`;
 

@@ -1,5 +1,5 @@
 // The traffic: every message as it happens, and one of them in full.
-import { html, mount, signal, computed, batch, watch, act, setting, useEffect, useRef, moment, Badge, Dot, Empty, Button, Field, Notice, online } from "./lib.js";
+import { html, mount, signal, computed, batch, watch, act, setting, useEffect, useRef, moment, Badge, Dot, Empty, Button, Field, Notice, online, Fold } from "./lib.js";
 
 const most = 300; // rows that are drawn
 
@@ -301,7 +301,7 @@ const script = computed(() => {
 function Filters() {
   const f = filters;
   const faces = [["", "All paths"], ["pac", "/pac – Pay-At-Counter"], ["pat", "/pat – Pay-At-Table"], ["terminal", "/terminal – card machines"]];
-  return html`<form class="fields traffic-filters" role="search" aria-label="Which messages" onSubmit=${(e) => e.preventDefault()}>
+  return html`<${Fold} label="Filters" set=${names.filter((n) => f[n].value).length}><form class="fields traffic-filters" role="search" aria-label="Which messages" onSubmit=${(e) => e.preventDefault()}>
     ${setting.sites.length > 1 && html`<${Field} id="f-site" label="Site"><select id="f-site" value=${f.site.value || setting.sites[0]} onChange=${(e) => { f.conn.value = ""; filter("site", e.currentTarget.value, true); }}>${setting.sites.map((s) => html`<option value=${s}>${s}</option>`)}</select><//>`}
     <${Field} id="f-conn" label="Connection"><select id="f-conn" value=${f.conn.value} onChange=${(e) => filter("conn", e.currentTarget.value, true)}>
       <option value="">All</option>
@@ -313,7 +313,7 @@ function Filters() {
     <${Field} id="f-method" label="Method or notification"><input id="f-method" class="mono" value=${f.method.value} maxlength="64" autocomplete="off" spellcheck="false" list="methods" onInput=${(e) => filter("method", e.currentTarget.value)} /><//>
     <datalist id="methods">${["sale", "refund", "cancelTransaction", "duplicate", "signatureVerificationRequest", "terminalNotification", "tableLockRequest", "transactionResponse"].map((m) => html`<option value=${m} />`)}</datalist>
     <label class="check" for="f-wrong"><input type="checkbox" id="f-wrong" checked=${f.wrong.value !== ""} onChange=${(e) => filter("wrong", e.currentTarget.checked ? "1" : "", true)} /> Only errors and deviations</label>
-  </form>`;
+  </form><//>`;
 }
 
 function Page() {

@@ -1,6 +1,6 @@
 // The record: what was asked and what became of it, one life in full, what nobody
 // knows yet, and what a till is owed.
-import { html, mount, signal, batch, watch, act, setting, useEffect, useState, moment, Badge, Dot, Empty, Button, Field, Notice, Clock, Receipt, money, minor, since } from "./lib.js";
+import { html, mount, signal, batch, watch, act, setting, useEffect, useState, moment, Badge, Dot, Empty, Button, Field, Notice, Clock, Receipt, money, minor, since, Fold } from "./lib.js";
 
 const root = "/console/transactions";
 const query = new URLSearchParams(location.search);
@@ -84,7 +84,7 @@ const about = {
 function Filters() {
   const f = filters;
   const field = (name, label, rest = {}) => html`<${Field} id=${"f-" + name} label=${label}><input id=${"f-" + name} value=${f[name].value} maxlength="64" autocomplete="off" spellcheck="false" onInput=${(e) => filter(name, e.currentTarget.value)} ...${rest} /><//>`;
-  return html`<form class="fields" role="search" aria-label="Which ones" onSubmit=${(e) => e.preventDefault()}>
+  return html`<${Fold} label="Filters" set=${names.filter((n) => n !== "view" && f[n].value).length}><form class="fields" role="search" aria-label="Which ones" onSubmit=${(e) => e.preventDefault()}>
     ${setting.sites.length > 1 && html`<${Field} id="f-site" label="Site"><select id="f-site" value=${f.site.value || setting.sites[0]} onChange=${(e) => filter("site", e.currentTarget.value, true)}>${setting.sites.map((s) => html`<option value=${s}>${s}</option>`)}</select><//>`}
     ${f.view.value !== "outbox" && html`
       ${field("tid", "TID", { class: "mono" })}
@@ -93,7 +93,7 @@ function Filters() {
         ${field("state", "State", { list: "states" })}<datalist id="states">${["requested", "atTerminal", "signing", "unresolved", "finished", "listing", "locked", "paying", "settled", "unlocked", "refused"].map((s) => html`<option value=${s} />`)}</datalist>
         <${Field} id="f-result" label="True, or told"><select id="f-result" value=${f.result.value} onChange=${(e) => filter("result", e.currentTarget.value, true)}><option value="">All</option>${Object.keys(results).map((r) => html`<option value=${r}>${r}</option>`)}</select><//>`}
       ${field("from", "From", { type: "datetime-local" })}${field("to", "To", { type: "datetime-local" })}`}
-  </form>`;
+  </form><//>`;
 }
 
 function Entry({ e }) {
@@ -247,7 +247,7 @@ function Life() {
   const back = root + (setting.sites.length > 1 ? "?site=" + encodeURIComponent(site()) : "");
   if (error) return html`<div class="stack"><h1>Transaction</h1><${Notice} kind="bad">${error}. <a href=${back}>All that there are</a>.<//></div>`;
   if (!l) return html`<p class="quiet" role="status">Reading…</p>`;
-  const main = l.facts.filter((f) => f.name === "Told" || f.name === "True");
+  const main = l.facts.filter((f) => ["Told", "True", "By hand", "Conflict"].includes(f.name));
   const rest = l.facts.filter((f) => !main.includes(f));
   return html`<div class="stack">
     <p><a href=${back}>Transactions</a></p>
