@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tillwire/tillwire/spec"
 )
@@ -327,4 +328,24 @@ func resolves(doc any, ref string) bool {
 		}
 	}
 	return true
+}
+
+// The examples of the product's own descriptions are here, as those have them but
+// for their slips.
+func TestRESTPublishedExamples(t *testing.T) {
+	want := map[string]int{"terminal": 2, "startTransaction": 7, "transaction": 2, "signature": 1, "startReport": 1, "report": 2}
+	got := map[string]int{}
+	for _, e := range spec.Default().REST().Endpoints() {
+		for _, x := range e.Examples {
+			if x.Published {
+				got[e.Name]++
+				if !x.Valid {
+					t.Errorf("%s %s is published and not valid", e.Name, x.Name)
+				}
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("published examples (-want +got):\n%s", diff)
+	}
 }
