@@ -3,7 +3,9 @@
 //
 //   node tables.mjs [URL]            the URL also from TILLWIRE_TABLES_URL
 //
+// A line with a name and pence, as in "15 2350", opens another table.
 // Ctrl-C stops it. Exit code: 1 refused, or another till took over.
+import { createInterface } from 'node:readline';
 import WebSocket from 'ws';
 
 const url = process.argv[2] ?? process.env.TILLWIRE_TABLES_URL ??
@@ -48,7 +50,7 @@ const notices = {
       const table = tables.get(tableId);
       if (table) table.paid += payment.amountPaid; // without one the card was charged all the same: tell a person
       console.log(`table ${tableId} paid ${money(payment.amountPaid)} by ${payment.cardSchemeName}, ` +
-        `gratuity ${money(payment.amountGratuity)}, ${table ? `left ${money(owed(table))}` : 'and is not known'}`);
+        `gratuity ${money(payment.amountGratuity)}, ${table ? `left ${money(owed(table))}` : 'and is not known'}, payment ${payment.paymentId}`);
     }
   },
   tableUnlock: ({ tableId, tid }) => {
@@ -60,6 +62,10 @@ const notices = {
   reportResponse: ({ tid, reportType }) => console.log(`${reportType} of ${tid}: keep a copy`),
 };
 
+createInterface({ input: process.stdin }).on('line', (typed) => {
+  const [id, pence] = typed.split(' ');
+  tables.set(id, { items: [['Food and drink', Number(pence)]], paid: 0, lockedBy: null });
+});
 process.on('uncaughtException', (error) => { console.log(error.name); process.exit(1); }); // not its text: it may repeat the URL
 let wait = 500; // ms, twice as long after each failure
 function connect() {

@@ -4,9 +4,10 @@ tables in memory, and waiters at the card machines list, lock and pay them.
 
     python3 tables.py [URL]            the URL also from TILLWIRE_TABLES_URL
 
+A line with a name and pence, as in "15 2350", opens another table.
 Ctrl-C stops it. Exit code: 1 refused, or another till took over.
 """
-import asyncio, json, os, random, sys
+import asyncio, json, os, random, sys, threading
 import websockets
 
 URL = "ws://127.0.0.1:8484/pat?token=demo&api-version=v1&software-house-id=DEMOSWH&installer-id=DEMOINST&extensions=acks"
@@ -50,7 +51,8 @@ def answer(method, params):
             if table:  # without one the card was charged all the same: tell a person
                 table["paid"] += payment["amountPaid"]
             print(f"table {name} paid {money(payment['amountPaid'])} by {payment['cardSchemeName']}, gratuity "
-                  f"{money(payment['amountGratuity'])}, {'left ' + money(owed(table)) if table else 'and is not known'}", flush=True)
+                  f"{money(payment['amountGratuity'])}, {'left ' + money(owed(table)) if table else 'and is not known'}, "
+                  f"payment {payment['paymentId']}", flush=True)
     elif method == "tableUnlock":
         if table and table["locked_by"] == params["tid"]:  # another card machine's lock stays
             table["locked_by"] = None
@@ -60,6 +62,13 @@ def answer(method, params):
     else:
         raise ValueError(f"Method not found: {method}")
     return {"recorded": True}  # booked first, then said to be
+
+def open_table(name, pence):
+    TABLES[name] = {"items": {"Food and drink": int(pence)}, "paid": 0, "locked_by": None}
+
+def read_lines(loop):
+    for typed in sys.stdin:
+        loop.call_soon_threadsafe(open_table, *typed.split())
 
 async def serve(socket):
     """Answer until the connection is lost; True when another till took over."""
@@ -79,6 +88,7 @@ async def serve(socket):
     return False
 
 async def main(url=os.environ.get("TILLWIRE_TABLES_URL", URL)):
+    threading.Thread(target=read_lines, args=(asyncio.get_running_loop(),), daemon=True).start()
     wait = 0.5  # seconds, twice as long after each failure
     while True:
         try:
