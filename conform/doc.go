@@ -20,6 +20,10 @@
 // something that no gateway would say, which some lines need. Messages are read
 // by a small decoder of this package, which it shares with nobody.
 //
+// A [Scorer] asks for nothing. It is told what tills say by themselves, in any
+// order, and finds in it the occasions at which the same judges can look: a rule
+// for each part of a line says where. What cannot be seen so, it says how to.
+//
 // A [Report] has each line's verdict with the messages that decided it, as text,
 // JUnit XML, JSON or a page of HTML. The JSON can be signed: that proves who made
 // the report and that nobody changed it, not that the till was honest.

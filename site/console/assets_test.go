@@ -96,7 +96,7 @@ var inline = regexp.MustCompile(`(?i)<script(?:\s[^>]*)?>[^<]|<style|\sstyle=|\s
 // TestShells: each page is finished HTML with a title, a heading of navigation, a
 // word for browsers without scripts, and nothing that the policy forbids.
 func TestShells(t *testing.T) {
-	c, err := New(Config{House: &fakeHouse{sites: []string{`"><script>alert(1)</script>`}}, Dev: true})
+	c, err := New(Config{House: &fakeHouse{sites: []string{`"><script>alert(1)</script>`}}, Score: &fakeScorer{}, Dev: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -118,7 +118,7 @@ func New(cfg Config) (*Console, error) {
 // route says what is where.
 func (c *Console) route() {
 	c.mux = http.NewServeMux()
-	for _, p := range pages() {
+	for _, p := range c.shells() {
 		c.mux.Handle("GET "+p.pattern, c.shown(p))
 	}
 	c.mux.HandleFunc("GET "+root+"assets/{hash}/{file}", c.assets.serve)

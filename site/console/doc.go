@@ -1,6 +1,7 @@
 // Package console is the console at /console: pages in which people of a shop,
 // or of a workshop, see the terminals of a gateway, touch simulated ones, read
-// what tills and terminals say to each other, and work a till.
+// what tills and terminals say to each other, see how far a till has come with the
+// integration checklist, and work a till.
 //
 // It never decides about a payment, holds no key and no card number, and makes
 // no request to another host. What it reads and moves it is given as a [House].

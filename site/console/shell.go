@@ -3,6 +3,7 @@ package console
 import (
 	"html/template"
 	"net/http"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 
@@ -29,6 +30,11 @@ func pages() []shell {
 		{root + "transactions", "transactions", "Transactions", root + "transactions", iconTransactions},
 		{root + "transactions/{id}", "transactions", "Transaction", "", ""},
 	}
+}
+
+// shells lists the pages of this console.
+func (c *Console) shells() []shell {
+	return slices.DeleteFunc(pages(), func(p shell) bool { return p.module == "checklist" && c.cfg.Score == nil })
 }
 
 // Icons of the navigation, drawn on a field of 24 by 24.
@@ -79,16 +85,16 @@ func (c *Console) shown(p shell) http.HandlerFunc {
 			panic("console: " + err.Error()) // plain data
 		}
 		c.draw(w, http.StatusOK, view{
-			Title: p.title, Module: c.assets.path(p.module + ".js"), Soon: c.assets.shared(), Here: p.entry, Nav: navigation(), Setting: string(told),
+			Title: p.title, Module: c.assets.path(p.module + ".js"), Soon: c.assets.shared(), Here: p.entry, Nav: c.navigation(), Setting: string(told),
 			Token: c.token(v), Leave: !c.cfg.Dev,
 		})
 	}
 }
 
 // navigation lists the pages that stand in it.
-func navigation() []shell {
+func (c *Console) navigation() []shell {
 	var out []shell
-	for _, p := range pages() {
+	for _, p := range c.shells() {
 		if p.entry != "" {
 			out = append(out, p)
 		}
@@ -98,7 +104,7 @@ func navigation() []shell {
 
 // problem answers with a page that says what is wrong.
 func (c *Console) problem(w http.ResponseWriter, _ *http.Request, status int, heading, text string) {
-	c.draw(w, status, view{Title: heading, Nav: navigation(), Heading: heading, Text: text})
+	c.draw(w, status, view{Title: heading, Nav: c.navigation(), Heading: heading, Text: text})
 }
 
 // loginPage asks for a key.
