@@ -228,7 +228,7 @@ func (d *describer) parametersNamed() tree {
 			{"name", p.Name},
 			{"in", p.In},
 			{"required", p.In == "path"},
-			{"description", p.Text + inVersions(p.Versions, RESTVersions())},
+			{"description", p.Text + inVersions(p.Versions)},
 			{"x-versions", p.Versions},
 			{"schema", schema},
 			{"example", typed(p.Type, p.Example)},
@@ -275,8 +275,8 @@ func headerSchema(h RESTHeader) tree {
 }
 
 // inVersions says in which versions something is, unless it is in all of them.
-func inVersions(has, all []string) string {
-	if len(has) == len(all) {
+func inVersions(has []string) string {
+	if len(has) == len(RESTVersions()) {
 		return ""
 	}
 	return " In " + and(has) + " only."
@@ -329,7 +329,11 @@ func (d *describer) responses(e RESTEndpoint) tree {
 	}
 	for _, a := range e.Answers {
 		r := of(a.Status)
-		r.when = append(r.when, a.When+inVersions(a.Versions, e.Versions))
+		when := a.When
+		if len(a.Versions) < len(e.Versions) {
+			when = and(a.Versions) + ": " + when
+		}
+		r.when = append(r.when, when)
 		r.headers = append(r.headers, a.Headers...)
 		r.stream = r.stream || a.Stream
 		for _, v := range a.Versions {
