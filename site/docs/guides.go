@@ -152,6 +152,8 @@ func (s *Site) woven(words []string, version string) ([]block, error) {
 		return s.allPages(), nil
 	case "schemas":
 		return one(s.schemaList(), nil)
+	case "rest":
+		return s.restWoven(words[1:])
 	}
 	return nil, fmt.Errorf("nothing is known as %q", words[0])
 }
@@ -492,6 +494,11 @@ func guides() []guide {
 		{source: "docs/timers.md", path: "timers", section: sectionAPI},
 		{source: "docs/versions.md", path: "versions", section: sectionAPI},
 		{source: "docs/extensions.md", path: "extensions/index", section: sectionExtensions},
+
+		{source: "docs/rest-api.md", path: "rest/index", section: sectionREST, title: "Overview"},
+		{source: "docs/rest-errors.md", path: "rest/errors", section: sectionREST, title: "Errors"},
+		{source: "docs/rest-objects.md", path: "rest/objects", section: sectionREST, title: "Objects"},
+		{source: "docs/rest-words.md", path: "rest/words", section: sectionREST, title: "Words"},
 
 		{source: "docs/virtual-terminals.md", path: "virtual-terminals", section: sectionGuides},
 		{source: "docs/scenarios.md", path: "scenarios", section: sectionGuides},

@@ -85,7 +85,8 @@ type example struct {
 	Text      []byte
 	Direction string
 	Kind      string
-	Fault     *fault // nil: valid
+	Badges    []badge // in place of direction and kind, where there are any
+	Fault     *fault  // nil: valid
 }
 
 type fault struct{ Place, Rule string }
@@ -119,6 +120,12 @@ type step struct {
 // A snippet is a file, or a part of one.
 type snippet struct {
 	Language, Title, Text string
+}
+
+// A folded block is shown when its summary is opened.
+type folded struct {
+	Summary string
+	Block   block
 }
 
 // A note is a paragraph set apart.

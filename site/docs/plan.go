@@ -51,7 +51,7 @@ func (s *Site) plan() error {
 		return fmt.Errorf("docs: %w", err)
 	}
 	for _, group := range [][]*Page{
-		pages[sectionStart], pages[sectionAPI], messages, pages[sectionExtensions], extensions,
+		pages[sectionStart], pages[sectionAPI], messages, pages[sectionExtensions], extensions, pages[sectionREST], s.restPages(),
 		pages[sectionGuides], pages[sectionLink], link, pages[sectionRunning], pages[sectionAbout],
 	} {
 		s.add(group...)

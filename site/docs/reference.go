@@ -17,13 +17,16 @@ var sideTitles = map[spec.Side]string{spec.PAC: "Pay-At-Counter", spec.PAT: "Pay
 
 // The sections of the site.
 const (
-	sectionStart      = "Start"
-	sectionGuides     = "Guides"
-	sectionAPI        = "WebSockets API"
-	sectionExtensions = "Extensions"
-	sectionLink       = "Terminal link"
-	sectionRunning    = "Running a gateway"
-	sectionAbout      = "About"
+	sectionStart       = "Start"
+	sectionGuides      = "Guides"
+	sectionAPI         = "WebSockets API"
+	sectionExtensions  = "Extensions"
+	sectionREST        = "REST API"
+	sectionRESTCounter = "REST at the counter"
+	sectionRESTTable   = "REST at the table"
+	sectionLink        = "Terminal link"
+	sectionRunning     = "Running a gateway"
+	sectionAbout       = "About"
 )
 
 // messagePages are the pages of the contract's messages, of one version.

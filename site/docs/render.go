@@ -2,7 +2,7 @@ package docs
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"fmt"
 	"html"
 	"html/template"
@@ -21,10 +21,10 @@ import (
 	"github.com/tillwire/tillwire/spec"
 )
 
-//go:embed templates.html
-var templateText string
+//go:embed templates.html rest.html
+var templateFiles embed.FS
 
-var templates = template.Must(template.New("").Parse(templateText))
+var templates = template.Must(template.ParseFS(templateFiles, "*.html"))
 
 // An entry is one part of a page in the search index.
 type entry struct {
@@ -489,8 +489,20 @@ func mdMembers(b *strings.Builder, n *node, indent string) {
 func (e example) html(r *renderer) (template.HTML, error) {
 	r.at(e.ID, e.Title)
 	return r.run("example", map[string]any{
-		"ID": r.own(e.ID), "Title": e.Title, "Direction": e.Direction, "Kind": e.Kind, "Fault": e.Fault, "JSON": markedJSON(e.Text, e.place()),
+		"ID": r.own(e.ID), "Title": e.Title, "Badges": e.facts(), "JSON": markedJSON(e.Text, e.place()),
 	})
+}
+
+// facts are what stands beside the title.
+func (e example) facts() []badge {
+	if e.Badges != nil {
+		return e.Badges
+	}
+	out := []badge{{Text: e.Direction}, {Text: e.Kind}, {Text: "valid", Kind: "good"}}
+	if e.Fault != nil {
+		out[2] = badge{Text: "invalid", Kind: "bad"}
+	}
+	return out
 }
 
 func (e example) place() string {
@@ -501,24 +513,28 @@ func (e example) place() string {
 }
 
 func (e example) markdown(*renderer) string {
-	valid := "valid"
-	if e.Fault != nil {
-		valid = fmt.Sprintf("invalid: `%s` breaks %s", e.Fault.Place, e.Fault.Rule)
+	var facts []string
+	for _, b := range e.facts() {
+		facts = append(facts, b.Text)
 	}
-	return fmt.Sprintf("%s (%s, %s, %s):\n\n```json\n%s\n```", e.Title, e.Direction, e.Kind, valid, prettyJSON(e.Text))
+	if e.Fault != nil {
+		facts[len(facts)-1] += fmt.Sprintf(": `%s` breaks %s", e.Fault.Place, e.Fault.Rule)
+	}
+	return fmt.Sprintf("%s (%s):\n\n```json\n%s\n```", e.Title, strings.Join(facts, ", "), prettyJSON(e.Text))
 }
 
 func (l faultList) html(r *renderer) (template.HTML, error) {
 	type view struct {
-		ID, Title, Place, Rule, Direction, Kind, Found string
-		Text                                           template.HTML
-		Long                                           bool
+		ID, Title, Place, Rule, Found string
+		Badges                        []badge
+		Text                          template.HTML
+		Long                          bool
 	}
 	const long = 260
 	var rows []view
 	for _, e := range l.Rows {
 		rows = append(rows, view{
-			ID: r.own(e.ID), Title: e.Title, Place: e.Fault.Place, Rule: e.Fault.Rule, Direction: e.Direction, Kind: e.Kind,
+			ID: r.own(e.ID), Title: e.Title, Place: e.Fault.Place, Rule: e.Fault.Rule, Badges: e.facts(),
 			Found: found(e.Text, e.Fault.Place), Text: element(string(e.Text)), Long: len(e.Text) > long,
 		})
 		r.say(e.Title + " " + e.Fault.Place)
@@ -553,7 +569,14 @@ func found(text []byte, place string) string {
 func (l faultList) markdown(r *renderer) string {
 	var out []string
 	for _, e := range l.Rows {
-		out = append(out, fmt.Sprintf("- `%s` breaks %s. %s\n  `%s`", e.Fault.Place, e.Fault.Rule, e.Title, e.Text))
+		text, place := fmt.Sprintf("`%s`", e.Text), fmt.Sprintf("`%s`", e.Fault.Place)
+		if len(e.Text) == 0 {
+			text = "(nothing)"
+		}
+		if e.Fault.Place == "" {
+			place = "The whole"
+		}
+		out = append(out, fmt.Sprintf("- %s breaks %s. %s\n  %s", place, e.Fault.Rule, e.Title, text))
 	}
 	return strings.Join(out, "\n")
 }
@@ -631,6 +654,16 @@ func (s snippet) html(r *renderer) (template.HTML, error) {
 func (s snippet) markdown(*renderer) string {
 	return s.Title + "\n\n```" + s.Language + "\n" + strings.TrimRight(s.Text, "\n") + "\n```"
 }
+
+func (f folded) html(r *renderer) (template.HTML, error) {
+	inner, err := f.Block.html(r)
+	if err != nil {
+		return "", err
+	}
+	return r.run("folded", map[string]any{"Summary": f.Summary, "Block": inner})
+}
+
+func (f folded) markdown(r *renderer) string { return f.Block.markdown(r) }
 
 func (n note) html(r *renderer) (template.HTML, error) {
 	inner, err := r.prose(n.Text)

@@ -1,0 +1,272 @@
+package docs
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/tillwire/tillwire/spec"
+)
+
+// The folder of the pages on the REST interface, and two pages in it that others
+// link to.
+const (
+	restBase    = "/docs/rest/"
+	restErrors  = restBase + "errors"
+	restObjects = restBase + "objects"
+)
+
+// restTitles are the sections of the endpoints of a side.
+var restTitles = map[spec.Side]string{spec.PAC: sectionRESTCounter, spec.PAT: sectionRESTTable}
+
+// restPages are the endpoints of the REST interface, each with all its versions.
+func (s *Site) restPages() []*Page {
+	var pages []*Page
+	for _, e := range s.index.REST().Endpoints() {
+		pages = append(pages, s.endpoint(e))
+	}
+	return pages
+}
+
+func (s *Site) endpoint(e spec.RESTEndpoint) *Page {
+	r := s.index.REST()
+	lead, how := firstParagraph(e.About)
+	p := &Page{Path: "rest/" + e.Name, Section: restTitles[e.Side], Title: e.Title, Lead: lead, names: []string{e.Name}}
+	for _, m := range e.Methods {
+		p.badges = append(p.badges, badge{Text: m, Kind: "accent"})
+	}
+	p.badges = append(p.badges, badge{Text: e.Path, Code: true})
+	for _, v := range newestFirst(e.Versions) {
+		p.badges = append(p.badges, badge{Text: v})
+	}
+	if e.Ours {
+		p.badges = append(p.badges, badge{Text: "Tillwire's own", Kind: "news"})
+	}
+	if how != "" {
+		p.blocks = append(p.blocks, heading{Level: 2, ID: "how", Text: "How it works"}, prose{how})
+	}
+	p.blocks = append(p.blocks, heading{Level: 2, ID: "curl", Text: "With curl"}, prose{curlText(e)})
+	p.blocks = append(p.blocks, curls(e)...)
+
+	f := fieldMaker{rest: r, nested: true}
+	p.blocks = append(p.blocks, heading{Level: 2, ID: "request", Text: "Request"})
+	p.blocks = append(p.blocks, prose{fmt.Sprintf("%s `%s`%s", allOf(e.Methods), e.Path, retail(e))})
+	p.blocks = append(p.blocks, requestParts(f, e)...)
+	p.blocks = append(p.blocks, heading{Level: 2, ID: "answers", Text: "Answers"})
+	for _, a := range e.Answers {
+		p.blocks = append(p.blocks, answerParts(f, e, a)...)
+	}
+	p.blocks = append(p.blocks, heading{Level: 2, ID: "errors", Text: "Errors"}, endpointRefusals(r, e))
+	p.blocks = append(p.blocks, restExamples(e)...)
+	return p
+}
+
+func retail(e spec.RESTEndpoint) string {
+	if rest, ok := strings.CutPrefix(e.Path, "/pac/"); ok {
+		return fmt.Sprintf(", in v0 also `/retail/%s`. What holds for every request is in the [overview](%s).", rest, restBase)
+	}
+	return fmt.Sprintf(". What holds for every request is in the [overview](%s).", restBase)
+}
+
+// newestFirst is how versions are listed on the pages.
+func newestFirst(versions []string) []string {
+	out := slices.Sorted(slices.Values(versions))
+	slices.Reverse(out)
+	return out
+}
+
+// requestParts are the parameters, the headers and the body that an endpoint
+// takes.
+func requestParts(f fieldMaker, e spec.RESTEndpoint) []block {
+	var blocks []block
+	for _, part := range []struct{ in, title string }{{"path", "In the path"}, {"query", "In the query"}} {
+		var list []field
+		for _, name := range e.Parameters {
+			if p, _ := f.rest.Parameter(name); p.In == part.in {
+				list = append(list, f.parameter(p, e.Versions))
+			}
+		}
+		if len(list) > 0 {
+			blocks = append(blocks, heading{Level: 3, ID: part.in, Text: part.title}, fields{ID: part.in, List: list})
+		}
+	}
+	var own, all []field
+	for _, h := range f.rest.Headers() {
+		switch {
+		case h.To != "gateway":
+		case slices.Contains(e.Headers, h.Name):
+			own = append(own, f.header(h, e.Versions))
+		case h.Common && slices.ContainsFunc(h.Required, func(v string) bool { return slices.Contains(e.Versions, v) }):
+			all = append(all, f.header(h, e.Versions))
+		}
+	}
+	if len(own)+len(all) > 0 {
+		blocks = append(blocks, heading{Level: 3, ID: "header", Text: "Headers"}, fields{ID: "header", List: append(own, all...)})
+	}
+	if e.Body != "" {
+		o, _ := f.rest.Object(e.Body)
+		blocks = append(blocks, heading{Level: 3, ID: "body", Text: "Body"}, f.object("body", o, e.Versions))
+	}
+	return blocks
+}
+
+// answerParts are one way in which an endpoint succeeds.
+func answerParts(f fieldMaker, e spec.RESTEndpoint, a spec.RESTAnswer) []block {
+	id := fmt.Sprintf("answer-%d", a.Status)
+	h := heading{Level: 3, Text: fmt.Sprintf("%d %s", a.Status, http.StatusText(a.Status))}
+	if !slices.Equal(a.Versions, e.Versions) {
+		id += "-" + strings.Join(newestFirst(a.Versions), "-")
+		for _, v := range newestFirst(a.Versions) {
+			h.Badges = append(h.Badges, badge{Text: v})
+		}
+	}
+	h.ID = id
+	when := a.When
+	if a.Body == "" && !a.Stream {
+		when += " There is no body."
+	}
+	blocks := []block{h, prose{when}}
+	var headers []field
+	for _, name := range a.Headers {
+		x, _ := f.rest.Header(name)
+		headers = append(headers, f.header(x, a.Versions))
+	}
+	if len(headers) > 0 {
+		blocks = append(blocks, fields{ID: id + ".header", Title: "Headers", List: headers})
+	}
+	if a.Body != "" {
+		o, _ := f.rest.Object(a.Body)
+		view := f.object(id, o, a.Versions)
+		view.Title = "Body"
+		blocks = append(blocks, view)
+	}
+	if a.Stream {
+		blocks = append(blocks, streamed(f, id, a.Versions)...)
+	}
+	return blocks
+}
+
+// streamed are the events of a stream.
+func streamed(f fieldMaker, id string, versions []string) []block {
+	var blocks []block
+	for _, o := range f.rest.Objects() {
+		if o.Event == "" {
+			continue
+		}
+		view := f.object(id+"."+o.Event, o, versions)
+		view.Title = "Event `" + o.Event + "`"
+		blocks = append(blocks, view)
+	}
+	return append(blocks, prose{fmt.Sprintf("The data of `finished` is what [polling](%stransaction) gives.", restBase)})
+}
+
+// endpointRefusals are the errors of an endpoint, its own before those that all
+// have.
+func endpointRefusals(r spec.REST, e spec.RESTEndpoint) block {
+	out := refusals{Prefix: "error-", Summary: "and those that every request can meet"}
+	seen := map[string]bool{}
+	for _, v := range newestFirst(spec.RESTVersions()) {
+		for _, refused := range r.Refusals(e, v) {
+			if seen[refused.Name] {
+				continue
+			}
+			seen[refused.Name] = true
+			if x := newRefusal(r, refused, spec.RESTVersions()); slices.Contains(e.Errors, refused.Name) {
+				out.List = append(out.List, x)
+			} else {
+				out.Folded = append(out.Folded, x)
+			}
+		}
+	}
+	byStatus := func(a, b refusal) int { return a.Status - b.Status }
+	slices.SortStableFunc(out.List, byStatus)
+	slices.SortStableFunc(out.Folded, byStatus)
+	return out
+}
+
+func newRefusal(r spec.REST, e spec.RESTError, versions []string) refusal {
+	out := refusal{Name: e.Name, Status: e.Status, When: e.When}
+	if o, ok := r.Object(e.Body); ok && e.Body != "error" {
+		out.Body = link{Href: restObjects + "#" + o.Name, Text: o.Title}
+	}
+	for _, w := range e.Texts {
+		var in []string
+		for _, v := range newestFirst(w.Versions) {
+			if slices.Contains(versions, v) {
+				in = append(in, v)
+			}
+		}
+		if len(in) > 0 {
+			out.Texts = append(out.Texts, wording{Versions: in, Text: w.Text})
+		}
+	}
+	slices.SortStableFunc(out.Texts, func(a, b wording) int { return strings.Compare(b.Versions[0], a.Versions[0]) })
+	return out
+}
+
+// restExamples are the bodies of an endpoint: what is sent, what is answered,
+// what is taken all the same, and what does not fit.
+func restExamples(e spec.RESTEndpoint) []block {
+	var sent, answered []block
+	var taken, refused []example
+	for _, x := range e.Examples {
+		v := example{ID: "example-" + x.Name, Title: x.Title, Text: x.Text, Badges: exampleBadges(e, x)}
+		switch {
+		case x.Valid && x.Kind == spec.KindRequest:
+			sent = append(sent, v)
+		case x.Valid:
+			answered = append(answered, v)
+		default:
+			v.Fault = &fault{Place: x.Place, Rule: x.Rule}
+			if x.Tolerated {
+				taken = append(taken, v)
+			} else {
+				refused = append(refused, v)
+			}
+		}
+	}
+	blocks := []block{heading{Level: 2, ID: "examples", Text: "Examples"}}
+	if len(sent) > 0 {
+		blocks = append(blocks, heading{Level: 3, ID: "examples-sent", Text: "Requests"})
+		blocks = append(blocks, sent...)
+	}
+	if len(answered) > 0 {
+		blocks = append(blocks, heading{Level: 3, ID: "examples-answered", Text: "Answers"})
+		blocks = append(blocks, answered...)
+	}
+	if len(refused) > 0 {
+		blocks = append(blocks, heading{Level: 2, ID: "refused", Text: "What does not fit"},
+			prose{"Each has one fault. A request like these is refused with 422 and a sentence that names the field; an answer like these is never given. All are tried against the schema and the gateway's decoder."},
+			faultList{refused})
+	}
+	if len(taken) > 0 {
+		blocks = append(blocks, heading{Level: 2, ID: "taken", Text: "What is taken all the same"},
+			prose{"No schema has these, but tills in the field send them."}, faultList{taken})
+	}
+	return blocks
+}
+
+func exampleBadges(e spec.RESTEndpoint, x spec.RESTExample) []badge {
+	var out []badge
+	switch {
+	case x.Kind == spec.KindRequest:
+		out = append(out, badge{Text: "request"})
+	case x.Status < 300:
+		out = append(out, badge{Text: fmt.Sprint(x.Status), Kind: "good"})
+	default:
+		out = append(out, badge{Text: fmt.Sprint(x.Status), Kind: "bad"})
+	}
+	if len(x.Versions) < len(e.Versions) || !slices.Equal(newestFirst(x.Versions), newestFirst(e.Versions)) {
+		for _, v := range newestFirst(x.Versions) {
+			out = append(out, badge{Text: v})
+		}
+	}
+	switch {
+	case x.Tolerated:
+		out = append(out, badge{Text: "taken", Kind: "warn"})
+	case !x.Valid:
+		out = append(out, badge{Text: "invalid", Kind: "bad"})
+	}
+	return out
+}

@@ -1,0 +1,119 @@
+package docs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tillwire/tillwire/spec"
+)
+
+// The development gateway that the lines to be copied ask.
+const (
+	curlHost     = "http://127.0.0.1:8484"
+	curlKey      = "-u till1:demo"
+	curlTerminal = "VCMDEMOSIP0" // a sale succeeds, by chip and PIN
+	curlSigner   = "VCMDEMOSIS0" // a signature is wanted
+)
+
+// curlText says what the lines need.
+func curlText(e spec.RESTEndpoint) string {
+	text := "For a gateway that was started with `tillwire serve --dev`."
+	switch {
+	case slices.Contains(e.Parameters, "tableName"):
+		text += " A table 12 has to be [stored](" + restBase + "createTable) before."
+	case slices.Contains(e.Parameters, "reportId"):
+		text += " A report has to be started at a card machine before, which its screen in the console does."
+	case slices.Contains(e.Headers, "Idempotency-Key"):
+		text += " Whoever sends it twice gets the first answer twice; another request needs another key."
+	}
+	return text
+}
+
+// curls are the lines that ask an endpoint, for each version, the newest first;
+// older ones are folded away.
+func curls(e spec.RESTEndpoint) []block {
+	var blocks []block
+	for i, v := range newestFirst(e.Versions) {
+		b := snippet{Language: "sh", Title: "In " + v, Text: curl(e, v)}
+		if i == 0 {
+			blocks = append(blocks, b)
+		} else {
+			blocks = append(blocks, folded{Summary: "the same in " + v, Block: b})
+		}
+	}
+	return blocks
+}
+
+// curl returns shell lines that ask an endpoint in a version.
+func curl(e spec.RESTEndpoint, version string) string {
+	prefix := "/pac/"
+	if version == spec.V0 {
+		prefix = "/retail/"
+	}
+	terminal := curlTerminal
+	if e.Name == "signature" {
+		terminal = curlSigner
+	}
+	at := strings.NewReplacer("{tid}", terminal, "{tableName}", "12").Replace(e.Path)
+	var before string
+	for _, p := range []struct{ below, body string }{
+		{"/transactions", `{"transactionType":"SALE","amount":1250,"currency":"GBP"}`},
+		{"/reports", `{"reportType":"X_BALANCE"}`},
+	} {
+		begun := "/pac/terminals/" + terminal + p.below
+		rest, ok := strings.CutPrefix(at, begun+"/{requestId}")
+		if !ok {
+			continue
+		}
+		before = fmt.Sprintf("LOCATION=$(curl -s -o /dev/null -w '%%header{location}' %s \\\n  -d '%s' \\\n  %s%s)\n", curlKey, p.body, curlHost, begun)
+		at = `"$LOCATION` + rest + `"`
+	}
+	if e.Name == "signature" {
+		before += fmt.Sprintf("until curl -s %s \"$LOCATION\" | grep -q '\\[\"SIGNATURE_VERIFICATION\"'; do sleep 1; done\n", curlKey)
+	}
+	if strings.Contains(at, "{reportId}") {
+		before = fmt.Sprintf("LOCATION=$(curl -s %s %s/pat/reports | grep -o 'http[^\"]*' | head -1)\n", curlKey, curlHost)
+		at = `"$LOCATION"`
+	}
+	if rest, ok := strings.CutPrefix(at, "/pac/"); ok {
+		at = prefix + rest
+	}
+	if strings.HasPrefix(at, "/") {
+		at = curlHost + at
+	}
+	accept := spec.MediaType(version)
+	flags := "-i"
+	if slices.ContainsFunc(e.Answers, func(a spec.RESTAnswer) bool { return a.Stream }) {
+		flags, accept = "-iN", "text/event-stream, "+accept
+	}
+	lines := []string{"curl " + flags + " " + curlKey, "-H 'Accept: " + accept + "'"}
+	if version == spec.V2 {
+		lines = append(lines, "-H 'Software-House-Id: DEMOSWH' -H 'Installer-Id: DEMOINST'")
+	}
+	if slices.Contains(e.Headers, "Idempotency-Key") {
+		lines = append(lines, "-H 'Idempotency-Key: "+e.Name+"-"+version+"-1'")
+	}
+	method := e.Methods[0]
+	if version == spec.V0 {
+		method = e.Methods[len(e.Methods)-1] // where there are two, the older one
+	}
+	body := curlBody(e, version)
+	if method != "GET" && (method != "POST" || body == "") {
+		lines = append(lines, "-X "+method)
+	}
+	if body != "" {
+		lines = append(lines, "-d '"+body+"'")
+	}
+	return before + strings.Join(append(lines, at), " \\\n  ") + "\n"
+}
+
+// curlBody is the first body that an endpoint takes in a version, if it takes any.
+func curlBody(e spec.RESTEndpoint, version string) string {
+	for _, x := range e.Examples {
+		if x.Kind == spec.KindRequest && x.Valid && slices.Contains(x.Versions, version) {
+			return strings.ReplaceAll(string(x.Text), "'", `'\''`)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,258 @@
+package docs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tillwire/tillwire/spec"
+)
+
+// restWoven is what a weave line about the REST interface stands for.
+func (s *Site) restWoven(words []string) ([]block, error) {
+	name, of := strings.Join(words, " "), ""
+	if len(words) > 1 {
+		name, of = words[0], words[1]
+	}
+	one := func(b block) ([]block, error) { return []block{b}, nil }
+	switch name {
+	case "about":
+		_, rest := firstParagraph(s.index.REST().About())
+		return one(prose{rest})
+	case "endpoints":
+		return one(s.endpointList(spec.Side(of)))
+	case "versions":
+		return one(restVersions())
+	case "headers":
+		return one(s.restHeaders(of))
+	case "statuses":
+		return one(s.restStatuses())
+	case "example":
+		if len(words) == 3 {
+			return s.restExample(of, words[2])
+		}
+	case "errors":
+		return s.restErrorList(), nil
+	case "faults":
+		return one(s.restFaults())
+	case "texts":
+		return one(s.restTexts())
+	case "objects":
+		return s.restObjectList(), nil
+	case "words":
+		return s.restWords(), nil
+	}
+	return nil, fmt.Errorf("nothing of REST is known as %q", strings.Join(words, " "))
+}
+
+// endpointList leads to the endpoints of a side.
+func (s *Site) endpointList(side spec.Side) block {
+	t := table{Head: []string{"method", "path", "what it does", "in"}}
+	for _, e := range s.index.REST().Endpoints() {
+		if e.Side != side {
+			continue
+		}
+		t.Rows = append(t.Rows, row{ID: "endpoint-" + e.Name, Cells: []string{
+			allOf(e.Methods), "`" + e.Path + "`", fmt.Sprintf("[%s](%s%s)", e.Title, restBase, e.Name), strings.Join(newestFirst(e.Versions), ", "),
+		}})
+	}
+	return t
+}
+
+// restVersions is which Accept asks for which version.
+func restVersions() block {
+	t := table{Head: []string{"`Accept`", "version"}}
+	for _, v := range newestFirst(spec.RESTVersions()) {
+		t.Rows = append(t.Rows, row{Cells: []string{"`" + spec.MediaType(v) + "`", v}})
+	}
+	t.Rows = append(t.Rows,
+		row{Cells: []string{"none of these: not there, `*/*`, `application/json`, anything", "v1; below `/retail` v0"}},
+		row{Cells: []string{"only versions that there are not, as in `" + spec.MediaType("v9") + "`", "none: [406](" + restErrors + "#" + spec.RESTUnknownVersion + ")"}})
+	return t
+}
+
+// restHeaders are the headers to the gateway or to the till.
+func (s *Site) restHeaders(to string) block {
+	f := fieldMaker{rest: s.index.REST()}
+	out := fields{ID: "to-" + to}
+	for _, h := range f.rest.Headers() {
+		if h.To != to {
+			continue
+		}
+		v := f.header(h, spec.RESTVersions())
+		if len(h.Statuses) > 0 || to == "till" && !h.Common {
+			v.Required = false
+		}
+		for _, status := range h.Statuses {
+			v.Notes = append(v.Notes, fmt.Sprintf("with each %d", status))
+		}
+		var on []string
+		for _, e := range f.rest.Endpoints() {
+			has := slices.Contains(e.Headers, h.Name)
+			for _, a := range e.Answers {
+				has = has || slices.Contains(a.Headers, h.Name)
+			}
+			if has {
+				on = append(on, fmt.Sprintf("[%s](%s%s)", e.Title, restBase, e.Name))
+			}
+		}
+		if len(on) > 0 {
+			v.Text += " On " + strings.Join(on, ", ") + "."
+		}
+		out.List = append(out.List, v)
+	}
+	return out
+}
+
+// restExample shows an example of an endpoint.
+func (s *Site) restExample(endpoint, name string) ([]block, error) {
+	e, ok := s.index.REST().Endpoint(endpoint)
+	if !ok {
+		return nil, fmt.Errorf("no endpoint %q", endpoint)
+	}
+	x, ok := e.Example(name)
+	if !ok {
+		return nil, fmt.Errorf("no example %q of %s", name, endpoint)
+	}
+	v := example{ID: endpoint + "-" + name, Title: x.Title, Text: x.Text, Badges: exampleBadges(spec.RESTEndpoint{}, x)}
+	if !x.Valid {
+		v.Fault = &fault{Place: x.Place, Rule: x.Rule}
+	}
+	return []block{v}, nil
+}
+
+// restObjectList is every object with its fields; what is in them is linked.
+func (s *Site) restObjectList() []block {
+	r := s.index.REST()
+	f := fieldMaker{rest: r}
+	used := objectUses(r)
+	var blocks []block
+	for _, o := range r.Objects() {
+		h := heading{Level: 2, ID: o.Name, Text: o.Title}
+		if o.Body {
+			h.Badges = append(h.Badges, badge{Text: "sent by tills", Kind: "accent"})
+		}
+		if len(o.Versions) < len(spec.RESTVersions()) {
+			for _, v := range newestFirst(o.Versions) {
+				h.Badges = append(h.Badges, badge{Text: v})
+			}
+		}
+		blocks = append(blocks, h, prose{used[o.Name]}, f.object(o.Name, o, o.Versions))
+	}
+	return blocks
+}
+
+// objectUses says of each object where it is met.
+func objectUses(r spec.REST) map[string]string {
+	taken, given, within := map[string][]string{}, map[string][]string{}, map[string][]string{}
+	add := func(to map[string][]string, name, text string) {
+		if name != "" && !slices.Contains(to[name], text) {
+			to[name] = append(to[name], text)
+		}
+	}
+	for _, e := range r.Endpoints() {
+		at := fmt.Sprintf("[%s](%s%s)", e.Title, restBase, e.Name)
+		add(taken, e.Body, at)
+		for _, a := range e.Answers {
+			add(given, a.Body, at)
+			if a.Stream {
+				for _, o := range r.Objects() {
+					if o.Event != "" {
+						add(given, o.Name, at)
+					}
+				}
+			}
+		}
+	}
+	for _, e := range r.Errors() {
+		if e.Body == "error" {
+			add(given, e.Body, fmt.Sprintf("nearly every [error](%s)", restErrors))
+		} else {
+			add(given, e.Body, fmt.Sprintf("[%s](%s#%s)", e.Name, restErrors, e.Name))
+		}
+	}
+	for _, o := range r.Objects() {
+		in := fmt.Sprintf("[%s](#%s)", o.Title, o.Name)
+		add(within, o.Finished, in)
+		for _, x := range o.Fields {
+			if _, ok := r.Object(x.Of); ok {
+				add(within, x.Of, in)
+			}
+		}
+	}
+	out := map[string]string{}
+	for _, o := range r.Objects() {
+		var where []string
+		for _, part := range []struct {
+			word string
+			list []string
+		}{{"Sent to", taken[o.Name]}, {"Answered by", given[o.Name]}, {"Part of", within[o.Name]}} {
+			if len(part.list) > 0 {
+				where = append(where, part.word+" "+strings.Join(part.list, ", ")+".")
+			}
+		}
+		out[o.Name] = strings.Join(where, " ")
+	}
+	return out
+}
+
+// restWords is every list of words.
+func (s *Site) restWords() []block {
+	r := s.index.REST()
+	meaning := map[string]map[string]string{"results": {}, "notifications": {}, "terminalLines": {}, "allLines": {}, "lineFormats": {}}
+	for _, x := range s.index.Results() {
+		meaning["results"][x.Value] = x.Title + "."
+	}
+	for _, x := range s.index.Notifications() {
+		meaning["notifications"][x.Value] = x.Meaning
+	}
+	for _, x := range s.index.ReceiptLines() {
+		meaning["terminalLines"][x.Type], meaning["allLines"][x.Type] = x.Meaning, x.Meaning
+	}
+	for _, x := range s.index.ReceiptFormats() {
+		meaning["lineFormats"][x.Value] = x.Meaning
+	}
+	var blocks []block
+	for _, e := range r.Enums() {
+		t := table{Dense: true, Head: []string{"word", "in"}}
+		means := meaning[e.From]
+		if means != nil {
+			t.Head = []string{"word", "means", "in"}
+		}
+		for _, v := range e.Values {
+			var in []string
+			for _, version := range newestFirst(spec.RESTVersions()) {
+				if slices.Contains(e.In(version), v.Value) {
+					in = append(in, version)
+				}
+			}
+			cells := []string{"`" + v.Value + "`"}
+			if means != nil {
+				cells = append(cells, means[v.Value])
+			}
+			t.Rows = append(t.Rows, row{ID: e.Name + "." + v.Value, Cells: append(cells, strings.Join(in, ", "))})
+		}
+		blocks = append(blocks, heading{Level: 2, ID: e.Name, Text: "`" + e.Name + "`"}, prose{wordUses(r, e.Name)}, t)
+	}
+	return blocks
+}
+
+// wordUses says where a list of words is used.
+func wordUses(r spec.REST, enum string) string {
+	var where []string
+	for _, o := range r.Objects() {
+		for _, f := range o.Fields {
+			if f.Enum == enum {
+				where = append(where, fmt.Sprintf("[`%s` of %s](%s#%s.%s)", f.Name, o.Title, restObjects, o.Name, f.Name))
+			}
+		}
+	}
+	for _, e := range r.Endpoints() {
+		for _, name := range e.Parameters {
+			if p, _ := r.Parameter(name); p.Enum == enum {
+				where = append(where, fmt.Sprintf("[the parameter `%s` of %s](%s%s#query.%s)", name, e.Title, restBase, e.Name, name))
+			}
+		}
+	}
+	return "In " + strings.Join(where, ", ") + "."
+}
