@@ -248,7 +248,9 @@ const goodbye = "the gateway stops"
 // ServeHTTP answers one request, or upgrades it and hands it over.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
-		if p := recover(); p != nil {
+		if p := recover(); p == http.ErrAbortHandler {
+			panic(p) // it was said before, and the connection is to be cut
+		} else if p != nil {
 			d.log.Error("panic in a request", "path", shown(r.URL.EscapedPath()), "remote", d.remote(r), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			d.refuse(w, r, refusal(http.StatusInternalServerError, failedText))
 		}

@@ -37,6 +37,7 @@ func (q *request) refuse(bad *refusal) {
 
 // answer writes an answer with a body, or with none.
 func (q *request) answer(status int, body rest.Body) {
+	q.answered = true
 	header := q.w.Header()
 	header.Set("Cache-Control", "no-store")
 	if body == nil {

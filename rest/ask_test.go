@@ -25,7 +25,8 @@ type ask struct {
 	auth    string // in place of the key
 	headers []string
 	without []string
-	from    string // the peer's address
+	instead []string // what is set last
+	from    string   // the peer's address
 	host    string
 }
 
@@ -34,6 +35,13 @@ const none = "none"
 // with returns the ask with more headers, by name and value.
 func (a ask) with(headers ...string) ask {
 	a.headers = slices.Concat(a.headers, headers)
+	return a
+}
+
+// setting returns the ask with a header in place of those of that name.
+func (a ask) setting(name, value string) ask {
+	a.without = append(slices.Clone(a.without), name)
+	a.instead = append(slices.Clone(a.instead), name, value)
 	return a
 }
 
@@ -87,6 +95,9 @@ func (a ask) request() *http.Request {
 	}
 	for _, name := range a.without {
 		r.Header.Del(name)
+	}
+	for i := 0; i < len(a.instead); i += 2 {
+		r.Header.Set(a.instead[i], a.instead[i+1])
 	}
 	return r
 }

@@ -40,6 +40,7 @@ func (q *request) events() *refusal {
 		q.answer(http.StatusNoContent, nil)
 		return nil
 	}
+	q.answered = true
 	header := q.w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("Content-Type", "text/event-stream")

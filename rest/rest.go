@@ -9,11 +9,13 @@ package rest
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -90,11 +92,13 @@ type request struct {
 	secret   string // its API key
 	body     []byte
 	key      string // its Idempotency-Key
+	answered bool   // the answer was begun
 }
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{h: h, w: w, r: r}
+	defer q.recover()
 	q.crossOrigin()
 	if r.Method == http.MethodOptions {
 		q.preflight()
@@ -112,15 +116,30 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// recover answers where our own logic broke, in the form that the till reads. Of an
+// answer that was begun nobody can tell the end: its connection is cut.
+func (q *request) recover() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	q.h.log.Error("panic in a request", "path", q.route.pattern, "panic", receipt.MaskPANs(fmt.Sprint(p)), "stack", string(debug.Stack()))
+	if q.answered {
+		panic(http.ErrAbortHandler)
+	}
+	q.refuse(q.refusal(spec.RESTInternal))
+}
+
 // read takes from the request what does not depend on what it asks for.
 func (q *request) read() *refusal {
 	path := split(q.r.URL.EscapedPath())
-	unknown := q.negotiate(path)
+	served := q.negotiate(path)
 	if bad := q.authenticate(); bad != nil {
 		return bad
 	}
-	if unknown != nil {
-		return unknown
+	if !served {
+		q.version = rest.V2 // whose shape the refusal has
+		return q.refusal(spec.RESTUnknownVersion)
 	}
 	if bad := q.find(path); bad != nil {
 		return bad

@@ -618,10 +618,10 @@ func tolerances() []tolerance {
 			reads := 0
 			for range 3000 {
 				for _, e := range list {
-					if e.ask.method != "" {
+					if e.ask.method != "" || e.name == "events" {
 						continue
 					}
-					w.do(e.ask)
+					w.do(e.ask.in(e.versions[0])).is(http.StatusOK)
 					reads++
 				}
 			}

@@ -4,50 +4,43 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/wire/rest"
 )
 
 // negotiate chooses the version (the contract of REST, section 1.3): of those
 // that the header Accept names the one that it likes best, then the newest. It
-// refuses only a request that names unknown versions and nothing else.
-func (q *request) negotiate(path []string) *refusal {
-	liked := -1.0
+// reports false only of a request that names unknown versions and nothing else.
+func (q *request) negotiate(path []string) bool {
+	q.version = defaultVersion(path)
+	liked := 0.0
 	unknown, other := false, false
 	for _, header := range q.r.Header.Values("Accept") {
 		for _, one := range strings.Split(header, ",") {
 			name, params, _ := strings.Cut(strings.ToLower(one), ";")
 			name = strings.TrimSpace(name)
 			v, known, is := versionOf(name)
-			switch {
+			switch like := quality(params); {
 			case !is:
 				other = other || strings.HasSuffix(name, "json") || strings.HasSuffix(name, "*")
 			case !known:
 				unknown = true
-			default:
-				if like := quality(params); like > liked || like == liked && v > q.version {
-					if like > 0 {
-						liked, q.version, q.named = like, v, true
-					}
-				}
+			case like > liked, like == liked && like > 0 && v > q.version:
+				liked, q.version, q.named = like, v, true
 			}
 		}
 	}
+	return q.named || !unknown || other
+}
+
+// defaultVersion is the version of a path where none is named.
+func defaultVersion(path []string) rest.Version {
 	switch {
-	case q.named:
-		return nil
-	case unknown && !other:
-		q.version = rest.V2 // whose shape the refusal has
-		return q.refusal(spec.RESTUnknownVersion)
+	case isStream(path):
+		return rest.V2
+	case len(path) > 0 && strings.EqualFold(path[0], "retail"):
+		return rest.V0
 	}
-	q.version = rest.V1
-	if len(path) > 0 && strings.EqualFold(path[0], "retail") {
-		q.version = rest.V0
-	}
-	if isStream(path) {
-		q.version = rest.V2
-	}
-	return nil
+	return rest.V1
 }
 
 // versionOf reads the name of a media type: whether it is one of the interface's,

@@ -271,16 +271,22 @@ func (rec *Recorder) endpoint(method, path string) (spec.RESTEndpoint, bool) {
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	words := split(path)
-	if len(words) > 0 && strings.EqualFold(words[0], "retail") {
-		words[0] = "pac"
-	}
+	words := wordsOf(path)
 	for _, e := range rec.rest.Endpoints() {
 		if slices.Contains(e.Methods, method) && fits(words, split(e.Path)) {
 			return e, true
 		}
 	}
 	return spec.RESTEndpoint{}, false
+}
+
+// wordsOf splits a path, with one name for each root.
+func wordsOf(path string) []string {
+	words := split(path)
+	if len(words) > 0 && strings.EqualFold(words[0], "retail") {
+		words[0] = "pac"
+	}
+	return words
 }
 
 func split(path string) []string {
@@ -304,14 +310,9 @@ func isRetail(path string) bool {
 func askedFor(accept []string) (named bool, version string) {
 	best := 0.0
 	for item := range strings.SplitSeq(strings.Join(accept, ","), ",") {
-		kind, params, err := mime.ParseMediaType(item)
-		if err != nil {
-			continue
-		}
-		quality := 1.0
-		if q, ok := params["q"]; ok {
-			quality, _ = strconv.ParseFloat(q, 64)
-		}
+		kind, params, _ := strings.Cut(strings.ToLower(item), ";")
+		kind = strings.TrimSpace(kind)
+		quality := qualityOf(params)
 		for _, v := range spec.RESTVersions() {
 			if kind == spec.MediaType(v) && (quality > best || quality == best && quality > 0 && v > version) {
 				named, best, version = true, quality, v
@@ -321,14 +322,26 @@ func askedFor(accept []string) (named bool, version string) {
 	return named, version
 }
 
-// defaultOf is the version of a request that names none.
-func (rec *Recorder) defaultOf(method, path string) string {
-	for _, e := range rec.rest.Endpoints() {
-		if words := split(path); len(words) > 0 && strings.HasSuffix(e.Path, "/"+strings.ToLower(words[len(words)-1])) {
-			return e.Default(isRetail(path)) // whatever the method
+// qualityOf reads the first quality that can be one; it is 1 where none is said.
+func qualityOf(params string) float64 {
+	for param := range strings.SplitSeq(params, ";") {
+		name, value, _ := strings.Cut(param, "=")
+		q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+		if strings.TrimSpace(name) == "q" && err == nil && q >= 0 && q <= 1 {
+			return q
 		}
 	}
-	e, _ := rec.endpoint(method, path)
+	return 1
+}
+
+// defaultOf is the version of a request that names none.
+func (rec *Recorder) defaultOf(method, path string) string {
+	e, found := rec.endpoint(method, path)
+	for _, other := range rec.rest.Endpoints() {
+		if !found && fits(wordsOf(path), split(other.Path)) {
+			e, found = other, true // whatever the method
+		}
+	}
 	return e.Default(isRetail(path))
 }
 
