@@ -40,17 +40,6 @@ type Score struct {
 	Lines     []ScoreLine
 }
 
-// Count says how many lines are in a state.
-func (s Score) Count(state State) int {
-	n := 0
-	for _, l := range s.Lines {
-		if l.State == state {
-			n++
-		}
-	}
-	return n
-}
-
 // A ScoreLine is one line of the checklist and how a till stands with it.
 type ScoreLine struct {
 	spec.ChecklistLine
@@ -147,14 +136,17 @@ type mark struct {
 
 // Saw tells of a frame that went over a till's connection, or of a connection
 // that was refused, in the order of the wire. Its numbers of connections must not
-// be used again. ref is what the frame is known by to whoever tells of it.
+// be used again; their path need only be told when they are opened. ref is what the frame is known by to whoever tells of it.
 func (s *Scorer) Saw(c Caller, f Frame, ref uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tally(c, f)
+	if f.Path == "" {
+		f.Path = t.open[f.Conn]
+	}
+	f.Path = "/" + strings.ToLower(strings.Trim(f.Path, "/"))
 	switch f.Kind {
 	case Opened:
-		f.Path = "/" + strings.ToLower(strings.Trim(f.Path, "/"))
 		t.open[f.Conn] = f.Path
 		t.let, t.installer = true, f.Installer
 		if face := f.Path[1:]; !slices.Contains(t.faces, face) {
@@ -162,11 +154,10 @@ func (s *Scorer) Saw(c Caller, f Frame, ref uint64) {
 			slices.Sort(t.faces)
 		}
 	case Closed:
-		f.Path = t.open[f.Conn]
 		delete(t.open, f.Conn)
-	case Message:
-		f.Path = t.open[f.Conn]
-	case Refused, Pong:
+	case Message, Pong:
+		t.open[f.Conn] = f.Path
+	case Refused:
 	}
 	t.last = f.At
 	t.fresh = true
@@ -189,6 +180,7 @@ func (s *Scorer) Missed() {
 			s.judge(t, t.last)
 			t.drop(len(t.frames))
 		}
+		clear(t.open) // who is still there will be heard
 	}
 }
 
@@ -200,12 +192,12 @@ func (s *Scorer) tally(c Caller, f Frame) *tally {
 			return t
 		}
 	}
-	// One that was refused has no key, and maybe no name: it is the one from there
-	// that comes in later, or has been in before.
+	// One that was refused has no key, and maybe no name: it is the one of that
+	// name that has been in before, or the one that comes in from there later.
 	for _, t := range slices.Backward(s.tills) {
 		same := t.Site == c.Site && t.Host == c.Host
 		switch {
-		case same && f.Kind == Refused && t.let && c.Key == "" && (c.SoftwareHouse == "" || c.SoftwareHouse == t.SoftwareHouse):
+		case same && f.Kind == Refused && t.let && c.Key == "" && c.SoftwareHouse == t.SoftwareHouse:
 			return t
 		case same && !t.let && (t.SoftwareHouse == "" || t.SoftwareHouse == c.SoftwareHouse):
 			t.Caller = c
@@ -229,12 +221,11 @@ func (s *Scorer) tally(c Caller, f Frame) *tally {
 
 // forget drops the older half of the frames.
 func (t *tally) forget(o ScorerOptions) {
-	n := 0
-	for n < len(t.frames) && (len(t.frames)-n > o.Frames/2 || t.bytes > o.Bytes/2) {
-		t.bytes -= len(t.frames[n].Text)
+	n, left := 0, t.bytes
+	for n < len(t.frames) && (len(t.frames)-n > o.Frames/2 || left > o.Bytes/2) {
+		left -= len(t.frames[n].Text)
 		n++
 	}
-	t.bytes = 0
 	t.drop(n)
 }
 

@@ -306,6 +306,13 @@ func TestScoreMissed(t *testing.T) {
 	h.sale(1, 1, "A", "SUCCESSFUL")
 	h.says(1, request(2, "sale", "A", 640), shows("A", "TRANSACTION_STARTED"))
 	h.Missed()
+	if s := h.Scores("demo", h.at); s[0].Open != 0 {
+		t.Errorf("%d connections, and nobody knows", s[0].Open)
+	}
+	h.saw(Frame{Conn: 1, Kind: Message, Path: "/pac", FromGateway: true, Text: shows("A", "PRESENT_CARD")[1:]})
+	if s := h.Scores("demo", h.at); s[0].Open != 1 {
+		t.Errorf("%d connections, and one was heard", s[0].Open)
+	}
 	h.closes(1)
 	h.open(2)
 	h.at = h.at.Add(time.Hour)

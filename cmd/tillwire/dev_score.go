@@ -72,7 +72,7 @@ func (k *scoreKeeper) take(b traffic.Batch) {
 			k.scorer.Missed()
 			continue
 		}
-		f := conform.Frame{At: m.At, Conn: int(l.Number), Kind: conform.Message, FromGateway: m.FromGateway, Text: m.Text}
+		f := conform.Frame{At: m.At, Conn: int(l.Number), Kind: conform.Message, Path: "/" + l.Face, FromGateway: m.FromGateway, Text: m.Text}
 		switch m.Kind {
 		case traffic.Opened:
 			f = conform.Frame{
@@ -85,7 +85,7 @@ func (k *scoreKeeper) take(b traffic.Batch) {
 				SoftwareHouse: l.SoftwareHouse, Installer: l.Installer, WrongKey: m.Status == http.StatusUnauthorized,
 			}
 		case traffic.Closed:
-			f = conform.Frame{At: m.At, Conn: int(l.Number), Kind: conform.Closed, ByTill: m.Ending.ByPeer}
+			f = conform.Frame{At: m.At, Conn: int(l.Number), Kind: conform.Closed, Path: "/" + l.Face, ByTill: m.Ending.ByPeer}
 		case traffic.Request, traffic.Reply, traffic.Error, traffic.Notification, traffic.Unreadable:
 		}
 		k.scorer.Saw(callerOf(l), f, m.Seq)

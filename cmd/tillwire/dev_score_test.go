@@ -228,6 +228,14 @@ func TestChecklistPage(t *testing.T) {
 		t.Errorf("a word that was taken back is held against the till: %s", got)
 	}
 
+	// What is to be done can be done: here, at the card machine that is named.
+	machine := b.Open(t, browser.Eval[string](tab, `document.querySelector('[id="pac.unavailable"] .score-part a').href`), 390, 844)
+	machine.Click("#cable button:last-child")
+	machine.WaitText("#machine", "NO LINE")
+	p.do(7, "sale", on("VCMDEMOSIP3", 610))
+	state(tab, "pac.unavailable", "only eyes can tell")
+	tab.WaitText(`[id="pac.userMessage"]`, "VCMDEMOSIP3 is unavailable")
+
 	// What decided lies in the traffic.
 	tab.Click(`[id="pac.signature"] summary`)
 	for _, fault := range slices.Concat(tab.Unlabelled(), tab.TooWide(), tab.LowContrast()) {

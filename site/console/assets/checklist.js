@@ -121,6 +121,7 @@ function Page() {
       ${list?.length > 1 && html`<${Field} id="score-till" label=${`Till (${list.length} were heard)`}><select id="score-till" value=${String(chosen.value)} onChange=${(e) => { chosen.value = Number(e.currentTarget.value); }}>
         ${list.map((t) => html`<option value=${String(t.till)}>${t.till}: ${nameOf(t)}, key ${t.key || "unknown"}</option>`)}</select><//>`}
     </div>`}
+    ${!list && !error && html`<p class="quiet" role="status">Reading…</p>`}
     ${list?.length === 0 && html`<${Empty}>No till has connected yet. Each that does is gone by the checklist from then on, whatever it does: no step is asked for. <a href="/docs/checklist">How this works</a>.<//>`}
     ${till && html`<${Till} key=${till.till} t=${till} />`}
   </div>`;
