@@ -59,46 +59,49 @@ func main() {
 	r := request{TID: epos.TID(*tid), NotPresent: *away}
 	var err error
 	if r.Cashback, err = pence(*cashback); err != nil {
-		fail(2, err)
+		os.Exit(fail(2, err))
 	}
 	os.Exit(t.do(ctx, r, append(flag.Args(), "", "", "")))
 }
 
 // do carries one command out.
 func (t *till) do(ctx context.Context, r request, args []string) int {
+	methods := map[string]string{"sale": "sale", "refund": "refund", "preauth": "preAuth", "complete": "completion"}
+	command := args[0]
+	switch r.Method = methods[command]; {
+	case command == "settle":
+		return t.settle(args[1], args[2])
+	case r.Method != "":
+		var err error
+		if r.Amount, err = pence(args[1]); err != nil {
+			return fail(2, err)
+		}
+	case command != "report" && command != "last":
+		return fail(2, errors.New("say what to do: sale, refund, preauth, complete, report, last or settle"))
+	}
 	if err := t.connect(ctx); err != nil {
 		return fail(1, err)
 	}
 	defer t.client.Close()
 	t.lookBack(ctx)
-	methods := map[string]string{"sale": "sale", "refund": "refund", "preauth": "preAuth", "complete": "completion"}
-	switch command := args[0]; {
-	case methods[command] != "":
-		var err error
-		if r.Amount, err = pence(args[1]); err != nil {
-			return fail(2, err)
-		}
-		r.Method = methods[command]
-		defer t.cancelOnInterrupt(ctx, r.TID)()
-		return t.tell(t.transact(ctx, r))
-	case command == "report":
+	switch command {
+	case "report":
 		report, err := t.report(ctx, r.TID, args[1])
 		if err != nil {
 			return fail(1, err)
 		}
 		fmt.Print(receipt.Plain(report.Lines))
 		return 0
-	case command == "last":
+	case "last":
 		p, err := t.client.Duplicate(ctx, r.TID)
 		if err != nil {
 			return fail(1, err)
 		}
 		fmt.Printf("%s%s\n", receipt.Plain(p.Receipts.Customer), p.Result)
 		return 0
-	case command == "settle":
-		return t.settle(args[1], args[2])
 	}
-	return fail(2, errors.New("say what to do: sale, refund, preauth, complete, report, last or settle"))
+	defer t.cancelOnInterrupt(ctx, r.TID)()
+	return t.tell(t.transact(ctx, r))
 }
 
 // tell says how a transaction has ended. Its result alone decides.
@@ -116,10 +119,10 @@ func (t *till) tell(p epos.Payment, err error) int {
 		fmt.Printf("%s: %s, of which gratuity %s and cashback %s\n", p.Result, p.Total(), p.AmountGratuity.Decimal(), p.AmountCashback.Decimal())
 		return 0
 	case p.Result == epos.Cancelled:
-		fmt.Printf("%s: nothing was taken\n", p.Result)
+		fmt.Printf("%s: no money has moved\n", p.Result)
 		return 11
 	}
-	fmt.Printf("%s: nothing was taken\n", p.Result)
+	fmt.Printf("%s: no money has moved\n", p.Result)
 	return 10
 }
 

@@ -139,7 +139,10 @@ func (t *till) settle(key, word string) int {
 			return 0
 		}
 	}
-	return fail(2, errors.New("settle KEY taken, or settle KEY nothing: KEY is one that is still not known"))
+	for _, r := range t.books.left() {
+		fmt.Printf("Not known: %s of %s on %s, %s\n", r.Method, r.Amount.Decimal(), r.TID, r.Key)
+	}
+	return fail(2, errors.New("settle KEY taken, or settle KEY nothing: KEY is one that is not known"))
 }
 
 // send asks the card machine.
