@@ -35,6 +35,7 @@ const (
 	RESTPaidAmountDiffers   = "PaidAmountDiffers"   // 422
 	RESTTableLocked         = "TableLocked"         // 423
 	RESTInternal            = "Internal"            // 500
+	RESTStorageFault        = "StorageFault"        // 503
 	RESTStorageFull         = "StorageFull"         // 503
 	RESTStopping            = "Stopping"            // 503
 	RESTLimitReached        = "LimitReached"        // 503
