@@ -274,6 +274,9 @@ func errorOf(f *fault) error {
 	case spec.CodeRequestNotSupported:
 		return &UnableError{f.userMessage}
 	}
+	if f.userMessage == spec.UserMessageInternal { // of what else is wrong with a journal a till need not know
+		return &UnavailableError{spec.UserMessageStorageFull}
+	}
 	return &UnavailableError{f.userMessage}
 }
 
