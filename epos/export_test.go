@@ -1,6 +1,10 @@
 package epos
 
-import "github.com/tillwire/tillwire/jsonrpc"
+import (
+	"time"
+
+	"github.com/tillwire/tillwire/jsonrpc"
+)
 
 // NextID is the number before that of the next request of a client with a stream.
 func NextID(c *Client) jsonrpc.ID {
@@ -14,4 +18,22 @@ func SetNextID(c *Client, id jsonrpc.ID) {
 	c.stream.mu.Lock()
 	defer c.stream.mu.Unlock()
 	c.stream.nextID = id
+}
+
+// Hurry shortens the pauses and limits of a REST client.
+func Hurry(c *REST) {
+	c.limits = restLimits{
+		poll: 3 * time.Millisecond, request: 2 * time.Second, retry: 2 * time.Millisecond, deliver: 20 * time.Second,
+		away: 20 * time.Second, still: 20 * time.Second, speak: 2 * time.Second, silence: 10 * time.Second, late: time.Millisecond,
+	}
+}
+
+// GiveUp has a REST client that hurries give up soon.
+func GiveUp(c *REST) {
+	c.limits.deliver, c.limits.away, c.limits.still = 30*time.Millisecond, 30*time.Millisecond, 60*time.Millisecond
+}
+
+// Impatient has a REST client wait less for one answer.
+func Impatient(c *REST) {
+	c.limits.request, c.limits.speak, c.limits.silence = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
 }

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/wire/rest"
 )
@@ -329,8 +330,10 @@ func restCode(status int, text string, tid TID) Code {
 		for _, name := range names {
 			e := spec.Default().REST().Error(name)
 			for _, v := range spec.RESTVersions() {
-				if e.Status == status && e.Text(v, "tid", string(tid)) == text {
-					return true
+				for _, currency := range money.Currencies() {
+					if e.Status == status && e.Text(v, "tid", string(tid), "currency", string(currency)) == text {
+						return true
+					}
 				}
 			}
 		}
