@@ -24,12 +24,16 @@ import (
 // value.
 type Fault struct {
 	Pointer string // JSON pointer to the field, as in "/amount"; empty for the body as a whole
-	Rule    string // the schema keyword that it breaks, one of package wire's, or RuleSyntax
+	Rule    string // the schema keyword that it breaks, one of package wire's or of those below
 	Text    string // a sentence, as in "amount must be a whole number of pence from 1 to 99999999."
 }
 
-// RuleSyntax is the rule of a body that is no JSON, or that names a field twice.
-const RuleSyntax = "syntax"
+// The rules of a Fault beside those of package wire.
+const (
+	RuleSyntax   = "syntax" // of a body that is no JSON object, or that names a field twice
+	RulePattern  = "pattern"
+	RuleMaxItems = "maxItems"
+)
 
 // Error gives the text.
 func (f *Fault) Error() string { return f.Text }
@@ -303,9 +307,6 @@ func (o *object) each(name string, most int, read func(at string, value jsontext
 	}
 	return true
 }
-
-// RuleMaxItems is the rule of a list that is too long.
-const RuleMaxItems = "maxItems"
 
 // lines takes receipt lines of a till, nil when there are none. Those of a type
 // that only terminals have are taken too, for v1 describes them so.

@@ -65,7 +65,7 @@ func (v Version) terminalMember() string {
 	return "tpi"
 }
 
-// A Body is what an answer carries. The set is closed.
+// A Body is what an answer carries.
 type Body interface {
 	// Append writes the body in the form of a version behind dst and returns
 	// both. It cannot fail, for it may be the only word on a payment: bytes of

@@ -76,9 +76,6 @@ func (o *object) tableName(name string) string {
 	return s
 }
 
-// RulePattern is the rule of a string that is not written as it must be.
-const RulePattern = "pattern"
-
 func (o *object) waiterIDs(name string) []string {
 	out := []string{}
 	if !o.each(name, MaxWaiterIDs, func(at string, value jsontext.Value) {
