@@ -162,6 +162,38 @@ func TestTableJudges(t *testing.T) {
 	}
 }
 
+// A till that opens a second connection beside its first is noticed, and one whose
+// connection was lost before is not taken for it.
+func TestTwoConnections(t *testing.T) {
+	opened := func(n int) conform.Frame { return conform.Frame{Conn: n, Kind: conform.Opened} }
+	closed := func(n int, byTill, cut bool) conform.Frame {
+		return conform.Frame{Conn: n, Kind: conform.Closed, ByTill: byTill, Cut: cut}
+	}
+	for name, tt := range map[string]struct {
+		before []conform.Frame
+		want   conform.State
+	}{
+		"one":                       {[]conform.Frame{opened(1)}, conform.Passed},
+		"one after the other":       {[]conform.Frame{opened(1), closed(1, true, false), opened(2)}, conform.Passed},
+		"lost":                      {[]conform.Frame{opened(1), closed(1, false, true), opened(2)}, conform.Passed},
+		"two":                       {[]conform.Frame{opened(1), opened(2), closed(1, false, false)}, conform.Failed},
+		"two, the second gone":      {[]conform.Frame{opened(1), opened(2), closed(2, true, false)}, conform.Passed},
+		"the first was just ending": {[]conform.Frame{opened(1), opened(2), closed(1, true, false)}, conform.Passed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, c := range conform.TableChecks(conform.TableOptions{}) {
+				if c.ID != "pat.oneConnection" {
+					continue
+				}
+				v := c.Judge(&conform.Seen{Before: tt.before, Frames: []conform.Frame{closed(2, false, false)}})
+				if v.State != tt.want {
+					t.Errorf("%q: %s; want %q", v.State, v.Hint, tt.want)
+				}
+			}
+		})
+	}
+}
+
 func bill(lines string) string {
 	return `> {"id":4,"method":"posReceiptRequest","params":{"tid":"A","tableId":"12"}}` + "\n" + `< {"id":4,"result":{"receiptLines":` + lines + `}}`
 }

@@ -154,20 +154,6 @@ func (t *tableTill) connect(ctx context.Context) (over bool) {
 	if t.has("answers no pings") {
 		options.Pinged = func(func()) {}
 	}
-	if t.has("opens two connections") {
-		first, err := ws.Dial(ctx, u.String(), options)
-		if err != nil {
-			return false
-		}
-		defer first.Abort()
-		go func() {
-			for {
-				if _, err := first.Read(); err != nil {
-					return
-				}
-			}
-		}()
-	}
 	conn, err := ws.Dial(ctx, u.String(), options)
 	if err != nil {
 		return false
