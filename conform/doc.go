@@ -15,9 +15,14 @@
 // checks stand over the whole run and look at every frame of it. Each check is
 // one file.
 //
+// At the table it is the card machines that ask. There a [Scene] is played once,
+// with a few orders and questions to the hands and visits of simulated waiters in
+// between, and several checks judge it.
+//
 // The [Relay] stands between till and gateway: it hands every message on as it
-// is and tells it to the [Run]. It can also cut a till's connections and say
-// something that no gateway would say, which some lines need. Messages are read
+// is, and each ping, and tells it to the [Run]. It can also cut a till's
+// connections, lose what it acknowledges, keep it away, and say something that no
+// gateway would say, which some lines need. Messages are read
 // by a small decoder of this package, which it shares with nobody.
 //
 // A [Scorer] asks for nothing. It is told what tills say by themselves, in any
