@@ -268,7 +268,7 @@ func (j *Judge) schemaFor(m *Message, v *Verdict) (s spec.Schema, title string, 
 			v.add("/method", "method", methodText(l, m.Method))
 		}
 		return s, titleOf(l, m.Method), ok
-	case Unreadable, Opened, Closed:
+	case Unreadable, Opened, Closed, Refused:
 	}
 	v.add("/method", "required", "/method is required, or result or error in an answer")
 	return spec.Schema{}, "", false
