@@ -17,9 +17,9 @@ import (
 // told so far. Nobody changes one once it was handed out.
 type View struct {
 	ID   txn.RequestID
-	TID  txn.TID            // as the terminal is named
-	Kind journal.StreamKind // a transaction, a report or a duplicate
-	At   time.Time          // when it was accepted
+	TID  txn.TID // as the terminal is named
+	Kind Kind
+	At   time.Time // when it was accepted
 
 	// Notices are the progress that was told, oldest first, without the word that
 	// it is finished. Of those the first Kept are on disk.
@@ -51,6 +51,16 @@ type View struct {
 	Report     *report.Report // nil once it has ended: none came in time
 	Currency   money.Currency // the terminal's, of a report or a duplicate
 }
+
+// A Kind says what a till asked for.
+type Kind string
+
+// The kinds of requests.
+const (
+	OfTransaction Kind = "transaction"
+	OfReport      Kind = "report"
+	OfDuplicate   Kind = "duplicate" // the last transaction once more
+)
 
 // A Notice is a notification and when it came.
 type Notice struct {
@@ -270,7 +280,7 @@ func (t *transaction) show() { t.a.site.polls.show(t.txn.ID, t.view) }
 // view implements viewable.
 func (t *transaction) view() View {
 	v := View{
-		ID: t.txn.ID, TID: t.a.tid, Kind: journal.TransactionStream, At: t.txn.AcceptedAt,
+		ID: t.txn.ID, TID: t.a.tid, Kind: OfTransaction, At: t.txn.AcceptedAt,
 		Notices: slices.Clip(t.heard), Kept: t.keptHeard, SignedBy: t.txn.SignatureBy, NotRun: t.txn.NotRun,
 	}
 	if t.decision != nil {
@@ -326,7 +336,7 @@ func (r *reportRun) show() { r.a.site.polls.show(r.requestID(), r.view) }
 
 // view implements viewable.
 func (r *reportRun) view() View {
-	v := View{ID: r.requestID(), TID: r.a.tid, Kind: journal.ReportStream, At: r.run.At, ReportType: r.run.Type, Currency: r.anyCurrency()}
+	v := View{ID: r.requestID(), TID: r.a.tid, Kind: OfReport, At: r.run.At, ReportType: r.run.Type, Currency: r.anyCurrency()}
 	switch {
 	case r.run.Failed != "":
 		v.Ended = true
@@ -341,7 +351,7 @@ func (r *reportRun) view() View {
 // view implements viewable.
 func (d *duplicateRun) view() View {
 	return View{
-		ID: d.stream, TID: d.a.tid, Kind: journal.DuplicateStream, At: d.state.At,
+		ID: d.stream, TID: d.a.tid, Kind: OfDuplicate, At: d.state.At,
 		Ended: d.state.State == txn.DuplicateFinished, EndedAt: d.state.EndedAt, Outcome: d.state.Outcome, Currency: d.a.anyCurrency(),
 	}
 }

@@ -89,9 +89,9 @@ func inWords(v gateway.View) (out []string) {
 	}
 	switch {
 	case !v.Ended:
-	case v.Kind == journal.ReportStream && v.Report == nil:
+	case v.Kind == gateway.OfReport && v.Report == nil:
 		out = append(out, "no report")
-	case v.Kind == journal.ReportStream:
+	case v.Kind == gateway.OfReport:
 		out = append(out, "report "+string(v.Report.Type))
 	case v.Outcome == nil:
 		out = append(out, "nothing")

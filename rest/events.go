@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tillwire/tillwire/gateway"
-	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/txn"
 	"github.com/tillwire/tillwire/wire/rest"
@@ -32,7 +31,7 @@ func (q *request) events() *refusal {
 	if bad != nil {
 		return bad
 	}
-	v, bad := q.look(journal.TransactionStream, journal.DuplicateStream)
+	v, bad := q.look(gateway.OfTransaction, gateway.OfDuplicate)
 	if bad != nil {
 		return bad
 	}

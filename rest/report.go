@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/tillwire/tillwire/gateway"
-	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/spec"
@@ -29,7 +28,7 @@ func (q *request) beginReport() *refusal {
 
 // report shows how a report stands.
 func (q *request) report() *refusal {
-	v, bad := q.look(journal.ReportStream)
+	v, bad := q.look(gateway.OfReport)
 	if bad != nil {
 		return bad
 	}

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/tillwire/tillwire/gateway"
-	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/txn"
 	"github.com/tillwire/tillwire/wire/rest"
@@ -48,7 +47,7 @@ func (q *request) begun(w gateway.Wish, what string, status int) *refusal {
 }
 
 // look finds a request that is one of those kinds.
-func (q *request) look(kinds ...journal.StreamKind) (gateway.View, *refusal) {
+func (q *request) look(kinds ...gateway.Kind) (gateway.View, *refusal) {
 	v, _, err := q.till.Look(q.r.Context(), txn.TID(q.args[0]), txn.RequestID(q.args[1]))
 	if err != nil {
 		return v, q.fail(err)
@@ -63,7 +62,7 @@ func (q *request) look(kinds ...journal.StreamKind) (gateway.View, *refusal) {
 
 // transaction shows how a transaction stands.
 func (q *request) transaction() *refusal {
-	v, bad := q.look(journal.TransactionStream, journal.DuplicateStream)
+	v, bad := q.look(gateway.OfTransaction, gateway.OfDuplicate)
 	if bad != nil {
 		return bad
 	}
