@@ -205,7 +205,10 @@ func (s *socket) RemoteAddr() string         { return "a till" }
 // connects opens a WebSocket of the demo site.
 func (w *world) connects(face string) *socket {
 	w.t.Helper()
-	q := url.Values{"token": {demoKey}, "api-version": {"v1"}, "software-house-id": {"SWH"}, "installer-id": {"INST"}, "extensions": {"keys"}}
+	q := url.Values{"token": {demoKey}, "api-version": {"v1"}, "software-house-id": {"SWH"}, "installer-id": {"INST"}}
+	if face == "pac" {
+		q.Set("extensions", "keys")
+	}
 	ticket, err := w.g.Admit(gateway.Knock{Face: face, Query: q})
 	if err != nil {
 		w.t.Fatal(err)
