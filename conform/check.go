@@ -101,6 +101,7 @@ type Seen struct {
 	Word   *Word   // nil while nobody has said anything
 	Alive  []int   // connections that were open when it began
 
+	met   bool             // the till was connected before
 	words map[string]*Word // of a scene, by its steps
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,7 +89,7 @@ func (s *Seen) ran(result string) (*call, Verdict, bool) {
 	c := s.ordered()
 	switch {
 	case c == nil:
-		return nil, wait(fmt.Sprintf("no request %q came from the till", s.Order.Method)), false
+		return nil, s.absent(s.Order.Method), false
 	case c.answered < 0:
 		return c, wait(fmt.Sprintf("the till's request %q was not answered before its connection ended, or the step did", c.method), c.at), false
 	case c.answer.fault != nil:
@@ -148,6 +149,45 @@ func cleared(want bool, result string) func(Word) (bool, string) {
 		}
 		return true, ""
 	}
+}
+
+// absent says that a request did not come, and what came in its place.
+func (s *Seen) absent(method string) Verdict {
+	v := wait(fmt.Sprintf("no request %q came from the till", method))
+	connected := s.met
+	for i, f := range s.Frames {
+		switch m := read(f.Text); {
+		case f.Kind == Opened:
+			connected = true
+		case f.Kind == Refused:
+			connected = true
+			v = wait(fmt.Sprintf("no request %q came from the till, which was refused as it connected: %s", method, turnedAway(f)), i)
+		case f.Kind != Message || f.FromGateway:
+		case !m.valid:
+			v = wait(fmt.Sprintf("no request %q came from the till, but something that is not one JSON object", method), i)
+		case m.method != "" && m.method != "cancelTransaction":
+			v = wait(fmt.Sprintf("no request %q came from the till, but one by the method %s", method, quoted(m.fields["method"])), i)
+		}
+	}
+	if !connected {
+		v.Hint += ", which has not connected yet: are the address and the key of this check in its settings?"
+	}
+	return v
+}
+
+// turnedAway says why a till could not connect.
+func turnedAway(f Frame) string {
+	switch {
+	case f.WrongKey:
+		return "its key (token) is not that of this check"
+	case f.Status == http.StatusNotFound:
+		return "the path of the address is " + f.Path + ", and must be that of this check"
+	case f.Status == http.StatusUnprocessableEntity:
+		return "software-house-id or installer-id is missing in the address"
+	case f.Status == http.StatusUpgradeRequired:
+		return "it did not ask for a WebSocket"
+	}
+	return fmt.Sprintf("the answer has the status %d and says what to correct", f.Status)
 }
 
 // refusal fails a request that was refused for what stands in it, except in the

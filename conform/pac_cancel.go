@@ -13,7 +13,7 @@ func pacCancel() Check {
 			c, wish := s.ordered(), s.wish()
 			switch {
 			case c == nil:
-				return wait("no sale came from the till")
+				return s.absent("sale")
 			case wish == nil:
 				return wait("no cancelTransaction came from the till while the sale ran", c.at)
 			case wish.answered >= 0 && wish.answer.fault != nil:

@@ -30,7 +30,7 @@ func pacPreAuth() Check {
 			}
 			all := s.requests("completion")
 			if len(all) == 0 {
-				return wait("no completion came from the till")
+				return s.absent("completion")
 			}
 			want := text1(first.answer.result["authCode"])
 			if sent := text1(all[0].params["authCode"]); sent != want {

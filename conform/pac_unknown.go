@@ -35,7 +35,7 @@ func pacUnknown() Check {
 			}
 			switch {
 			case c == nil:
-				return wait("no sale came from the till")
+				return s.absent("sale")
 			case added < 0:
 				return wait("the sale did not come so far that something unknown could be said", c.at)
 			case c.answered > added:

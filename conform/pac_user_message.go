@@ -46,7 +46,7 @@ func (s *Seen) refused(code int) (*call, Verdict, bool) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, wait("no request " + s.Order.Method + " came from the till for card machine " + s.Order.TID), false
+		return nil, s.absent(s.Order.Method), false
 	}
-	return nil, wait("the till's request did not meet the error "+itoa(int64(code)), all[0].at), false
+	return nil, wait("the till's request for card machine "+quoted(all[0].params["tid"])+" did not meet the error "+itoa(int64(code))+", as one for "+s.Order.TID+" would have", all[0].at), false
 }

@@ -254,7 +254,7 @@ func (r *Run) act(ctx context.Context, a Act, step Step, before []Frame) (from i
 		}
 	}
 	from = len(earlier)
-	seen := &Seen{Order: a.Order, Before: before, Alive: alive(earlier)}
+	seen := &Seen{Order: a.Order, Before: before, Alive: alive(earlier), met: slices.ContainsFunc(earlier, isOpened)}
 	if given, ok := r.cfg.Answers[step.Name()]; ok {
 		seen.Word = &given
 	}
