@@ -100,14 +100,9 @@ func (s *Seen) ran(result string) (*call, Verdict, bool) {
 	return c, Verdict{}, true
 }
 
-// said decides by a word. It is given what is right, and what precise members
-// say: whether they say anything, and what is wrong. Where they say nothing, the
-// plain yes or no counts.
-func (s *Seen) said(right string, precise func(Word) (known bool, wrong string), frames ...int) Verdict {
-	return s.saidOr(right, "", precise, frames...)
-}
-
-// saidOr is said with what to change where the plain answer is no.
+// saidOr decides by a word. It is given what is right, what to change where the
+// plain answer is no, and what precise members say: whether they say anything, and
+// what is wrong. Where they say nothing, the plain yes or no counts.
 func (s *Seen) saidOr(right, change string, precise func(Word) (known bool, wrong string), frames ...int) Verdict {
 	asks := Verdict{Hint: right, Ask: true, Frames: sorted(frames)}
 	if s.Word == nil {
