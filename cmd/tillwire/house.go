@@ -316,7 +316,9 @@ func (j *journalFigures) Collect(c chan<- prometheus.Metric) {
 	}
 	states := map[string]int{string(txn.Unresolved): 0}
 	for _, h := range heads {
-		states[h.State]++
+		if h.Kind != journal.KeptStream { // a table is no request; the gateway counts them
+			states[h.State]++
+		}
 	}
 	for state, n := range states {
 		c <- prometheus.MustNewConstMetric(open, prometheus.GaugeValue, float64(n), state)

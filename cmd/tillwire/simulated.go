@@ -71,7 +71,7 @@ func (s *simulators) arrange(ctx context.Context, g *gateway.Gateway, store jour
 		// One that exists only because it was asked for has to be asked what
 		// became of its requests.
 		for _, h := range open {
-			if h.Site == site.ID {
+			if h.Site == site.ID && h.TID != "" {
 				p.plug(g, site.ID, h.TID)
 			}
 		}
