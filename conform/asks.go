@@ -185,3 +185,23 @@ func (s *Seen) unanswered(a *ask, advice ...string) (Verdict, bool) {
 	}
 	return Verdict{}, false
 }
+
+// unasked says that a card machine could ask for nothing, and why the till was not
+// there.
+func (s *Seen) unasked(what string) Verdict {
+	v := wait(what)
+	connected := len(s.Alive) > 0
+	for i, f := range s.Frames {
+		switch f.Kind {
+		case Opened:
+			connected = true
+		case Refused:
+			v = wait(what+": the till was refused as it connected: "+turnedAway(f), i)
+		case Message, Closed, Pong:
+		}
+	}
+	if !connected && len(v.Frames) == 0 {
+		v.Hint += ": the till has not connected: are the address and the key of this check in its settings?"
+	}
+	return v
+}

@@ -52,7 +52,7 @@ func generalEndOfDayAtTable(day *Scene) Check {
 func (s *Seen) kept(step, right, change string) Verdict {
 	all := by(asks(s.Frames), "reportResponse")
 	if len(all) == 0 {
-		return wait("the till could not be told of an end of day")
+		return s.unasked("the till could not be told of an end of day")
 	}
 	r := all[len(all)-1]
 	if r.answered >= 0 && r.acked < 0 {

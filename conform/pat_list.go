@@ -12,7 +12,7 @@ func patList(table *Scene) Check {
 		all := asks(s.Frames)
 		lists := by(all, "tableListRequest")
 		if len(lists) == 0 {
-			return wait("no card machine could ask for the tables: the till was not connected")
+			return s.unasked("no card machine could ask for the tables")
 		}
 		name := s.Order.Table
 		var frames []int

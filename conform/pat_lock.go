@@ -8,7 +8,7 @@ func patLock(table *Scene) Check {
 	return Check{ID: "pat.lock", Needs: ByBoth, Scene: table, Judge: func(s *Seen) Verdict {
 		locks := by(about(asks(s.Frames), s.Order.Table), "tableLockRequest")
 		if len(locks) == 0 {
-			return wait("no card machine could ask for table " + s.Order.Table)
+			return s.unasked("no card machine could ask for table " + s.Order.Table)
 		}
 		l := locks[0]
 		if l.answered >= 0 && l.answer.fault == nil {

@@ -34,7 +34,7 @@ func patOneConnection(over *Scene) Check {
 		closed := slices.IndexFunc(s.Frames, isClosed)
 		switch {
 		case closed < 0:
-			return wait("the till was not connected when another could take over")
+			return s.unasked("no other till could take over")
 		case twice(s.Before):
 			return fail("the till has opened a second connection beside its first, earlier in this run: only the last to connect is asked, and the other is closed. Open one for the whole site", closed)
 		}

@@ -94,7 +94,7 @@ func TestTableJudges(t *testing.T) {
 		state            conform.State
 		hint             string
 	}{
-		{"nothing", "pat.list", "", conform.Open, "not connected"},
+		{"nothing", "pat.list", "", conform.Open, "has not connected: are the address"},
 		{"a text for a list", "pat.list", "> {\"id\":1,\"method\":\"tableListRequest\"}\n< {\"id\":1,\"result\":{\"tableIds\":\"12\"}}", conform.Failed, "array"},
 		{"null for a list", "pat.list", "> {\"id\":1,\"method\":\"tableListRequest\"}\n< {\"id\":1,\"result\":{\"tableIds\":null}}", conform.Failed, "array"},
 		{"another name for the list", "pat.list", "> {\"id\":1,\"method\":\"tableListRequest\"}\n< {\"id\":1,\"result\":{\"tables\":[\"12\"]}}", conform.Open, "while the table was locked"},
