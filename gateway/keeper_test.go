@@ -328,7 +328,7 @@ func TestKeptTables(t *testing.T) {
 			k.stores("12")
 			k.picks("v1", "12")
 			k.w.say(terminal.PaymentStarted{Visit: "v1", Payment: payID(1), Asked: 4550})
-			k.wants("override", k.LockTable(ctx, "12", gateway.LockWish{Known: known(4550, 0), Locked: true, Holder: "till2", Override: true}), nil)
+			k.wants("override", k.Tolerating([]string{"/extra"}).LockTable(ctx, "12", gateway.LockWish{Known: known(4550, 0), Locked: true, Holder: "till2", Override: true}), nil)
 			k.is("12", "heldByTill till2 0/4550+0")
 			k.wants("unlock", k.LockTable(ctx, "12", gateway.LockWish{Known: known(4550, 0), Holder: "till2"}), nil)
 			k.wants("amount", k.ChangeAmount(ctx, "12", known(4550, 0), 5000), nil)
@@ -343,11 +343,11 @@ func TestKeptTables(t *testing.T) {
 			for _, r := range k.recordsOf("12") {
 				if e, _ := journal.DecodeKept(r); e != nil {
 					if l, ok := e.(table.TillLocked); ok {
-						over = append(over, l.Over+" by "+l.Holder+", "+l.By)
+						over = append(over, fmt.Sprintf("%s by %s, %s %v", l.Over, l.Holder, l.By, l.Deviations))
 					}
 				}
 			}
-			want := []string{`11111111 by till2, key ` + k.Key() + `, software house "SOFT", installer "INST"`}
+			want := []string{`11111111 by till2, key ` + k.Key() + `, software house "SOFT", installer "INST" [/extra]`}
 			if d := cmp.Diff(want, over); d != "" {
 				k.t.Errorf("the record says (-want +got)\n%s", d)
 			}

@@ -24,6 +24,7 @@ type Till struct {
 	site   *site
 	key    string
 	caller txn.Caller
+	devs   []string // tolerated of its message; of what it does to tables
 }
 
 // FaceREST is the face of tills that poll.

@@ -91,6 +91,15 @@ type NewTable struct {
 	Waiters  []table.WaiterID // who may take payments; none is everybody
 }
 
+// Tolerating is the till with what was tolerated of its message, which is recorded
+// with what it does to tables.
+func (t *Till) Tolerating(deviations []string) *Till {
+	with := *t
+	with.devs = deviations
+	t.g.metrics.deviations.Add(float64(len(deviations)))
+	return &with
+}
+
 // StoreTable stores a table. It is on disk when the call returns without an error.
 func (t *Till) StoreTable(ctx context.Context, n NewTable) (table.Kept, error) {
 	if err := t.writable(); err != nil {
@@ -99,7 +108,7 @@ func (t *Till) StoreTable(ctx context.Context, n NewTable) (table.Kept, error) {
 	now := time.Now().UTC()
 	k, err := t.site.keeper.store(ctx, table.Created{
 		ID: newKeptID(now), Site: string(t.Site()), Name: n.Name, Amount: n.Amount, Currency: n.Currency,
-		Receipt: maskedBill(n.Receipt), Waiters: n.Waiters, By: t.by(), At: now,
+		Receipt: maskedBill(n.Receipt), Waiters: n.Waiters, By: t.by(), Deviations: t.devs, At: now,
 	})
 	return k, t.tableError(err)
 }
@@ -107,14 +116,14 @@ func (t *Till) StoreTable(ctx context.Context, n NewTable) (table.Kept, error) {
 // DeleteTable deletes a table. A terminal's lock hinders it, a till's does not.
 func (t *Till) DeleteTable(ctx context.Context, name table.TableID, known table.Known) error {
 	return t.changeTable(ctx, name, func(table.Kept) table.KeptEvent {
-		return table.Removed{Known: known, By: t.by(), At: time.Now().UTC()}
+		return table.Removed{Known: known, By: t.by(), Deviations: t.devs, At: time.Now().UTC()}
 	})
 }
 
 // ChangeAmount gives a table another bill, in minor units.
 func (t *Till) ChangeAmount(ctx context.Context, name table.TableID, known table.Known, amount money.Minor) error {
 	return t.changeTable(ctx, name, func(table.Kept) table.KeptEvent {
-		return table.AmountChanged{Known: known, Amount: amount, By: t.by(), At: time.Now().UTC()}
+		return table.AmountChanged{Known: known, Amount: amount, By: t.by(), Deviations: t.devs, At: time.Now().UTC()}
 	})
 }
 
@@ -122,14 +131,14 @@ func (t *Till) ChangeAmount(ctx context.Context, name table.TableID, known table
 func (t *Till) ChangeReceipt(ctx context.Context, name table.TableID, known table.Known, lines []receipt.Line) error {
 	lines = maskedBill(lines)
 	return t.changeTable(ctx, name, func(table.Kept) table.KeptEvent {
-		return table.ReceiptChanged{Known: known, Receipt: lines, By: t.by(), At: time.Now().UTC()}
+		return table.ReceiptChanged{Known: known, Receipt: lines, By: t.by(), Deviations: t.devs, At: time.Now().UTC()}
 	})
 }
 
 // ChangeWaiters gives a table other waiters.
 func (t *Till) ChangeWaiters(ctx context.Context, name table.TableID, known table.Known, waiters []table.WaiterID) error {
 	return t.changeTable(ctx, name, func(table.Kept) table.KeptEvent {
-		return table.WaitersChanged{Known: known, Waiters: waiters, By: t.by(), At: time.Now().UTC()}
+		return table.WaitersChanged{Known: known, Waiters: waiters, By: t.by(), Deviations: t.devs, At: time.Now().UTC()}
 	})
 }
 
@@ -151,9 +160,9 @@ func (t *Till) LockTable(ctx context.Context, name table.TableID, w LockWish) er
 			over = k.LockedBy
 		}
 		if w.Locked {
-			return table.TillLocked{Known: w.Known, Holder: w.Holder, Over: over, By: t.by(), At: time.Now().UTC()}
+			return table.TillLocked{Known: w.Known, Holder: w.Holder, Over: over, By: t.by(), Deviations: t.devs, At: time.Now().UTC()}
 		}
-		return table.TillUnlocked{Known: w.Known, Holder: w.Holder, Over: over, By: t.by(), At: time.Now().UTC()}
+		return table.TillUnlocked{Known: w.Known, Holder: w.Holder, Over: over, By: t.by(), Deviations: t.devs, At: time.Now().UTC()}
 	})
 	if err == nil && over != "" {
 		t.g.metrics.overrides.Inc()

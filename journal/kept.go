@@ -39,44 +39,49 @@ type knownForm struct {
 }
 
 type keptCreatedForm struct {
-	ID       table.KeptID     `json:"id"`
-	Site     string           `json:"site"`
-	Name     table.TableID    `json:"name"`
-	Amount   money.Minor      `json:"amount"`
-	Currency money.Currency   `json:"currency"`
-	Receipt  []lineForm       `json:"receipt,omitzero"`
-	Waiters  []table.WaiterID `json:"waiters,omitzero"`
-	By       string           `json:"by,omitzero"`
-	At       *time.Time       `json:"at,omitempty"`
+	ID         table.KeptID     `json:"id"`
+	Site       string           `json:"site"`
+	Name       table.TableID    `json:"name"`
+	Amount     money.Minor      `json:"amount"`
+	Currency   money.Currency   `json:"currency"`
+	Receipt    []lineForm       `json:"receipt,omitzero"`
+	Waiters    []table.WaiterID `json:"waiters,omitzero"`
+	By         string           `json:"by,omitzero"`
+	Deviations []string         `json:"deviations,omitzero"`
+	At         *time.Time       `json:"at,omitempty"`
 }
 
 type keptAmountForm struct {
-	Known  knownForm   `json:"known"`
-	Amount money.Minor `json:"amount"`
-	By     string      `json:"by,omitzero"`
-	At     *time.Time  `json:"at,omitempty"`
+	Known      knownForm   `json:"known"`
+	Amount     money.Minor `json:"amount"`
+	By         string      `json:"by,omitzero"`
+	Deviations []string    `json:"deviations,omitzero"`
+	At         *time.Time  `json:"at,omitempty"`
 }
 
 type keptReceiptForm struct {
-	Known   knownForm  `json:"known"`
-	Receipt []lineForm `json:"receipt,omitzero"`
-	By      string     `json:"by,omitzero"`
-	At      *time.Time `json:"at,omitempty"`
+	Known      knownForm  `json:"known"`
+	Receipt    []lineForm `json:"receipt,omitzero"`
+	By         string     `json:"by,omitzero"`
+	Deviations []string   `json:"deviations,omitzero"`
+	At         *time.Time `json:"at,omitempty"`
 }
 
 type keptWaitersForm struct {
-	Known   knownForm        `json:"known"`
-	Waiters []table.WaiterID `json:"waiters,omitzero"`
-	By      string           `json:"by,omitzero"`
-	At      *time.Time       `json:"at,omitempty"`
+	Known      knownForm        `json:"known"`
+	Waiters    []table.WaiterID `json:"waiters,omitzero"`
+	By         string           `json:"by,omitzero"`
+	Deviations []string         `json:"deviations,omitzero"`
+	At         *time.Time       `json:"at,omitempty"`
 }
 
 type keptLockForm struct {
-	Known  knownForm  `json:"known"`
-	Holder string     `json:"holder,omitzero"`
-	Over   string     `json:"over,omitzero"`
-	By     string     `json:"by,omitzero"`
-	At     *time.Time `json:"at,omitempty"`
+	Known      knownForm  `json:"known"`
+	Holder     string     `json:"holder,omitzero"`
+	Over       string     `json:"over,omitzero"`
+	By         string     `json:"by,omitzero"`
+	Deviations []string   `json:"deviations,omitzero"`
+	At         *time.Time `json:"at,omitempty"`
 }
 
 type keptTerminalForm struct {
@@ -107,9 +112,10 @@ type keptBookedForm struct {
 }
 
 type keptRemovedForm struct {
-	Known knownForm  `json:"known"`
-	By    string     `json:"by,omitzero"`
-	At    *time.Time `json:"at,omitempty"`
+	Known      knownForm  `json:"known"`
+	By         string     `json:"by,omitzero"`
+	Deviations []string   `json:"deviations,omitzero"`
+	At         *time.Time `json:"at,omitempty"`
 }
 
 // EncodeKept is EncodeTxn for the events of a kept table. Names of tables and of
@@ -120,18 +126,18 @@ func EncodeKept(e table.KeptEvent, at time.Time) Record {
 	switch e := e.(type) {
 	case table.Created:
 		return encode(kindKeptCreated, at, keptCreatedForm{
-			e.ID, e.Site, e.Name, e.Amount, e.Currency, formBill(e.Receipt), e.Waiters, masked(e.By), own(e.At, at),
+			e.ID, e.Site, e.Name, e.Amount, e.Currency, formBill(e.Receipt), e.Waiters, masked(e.By), maskedAll(e.Deviations), own(e.At, at),
 		})
 	case table.AmountChanged:
-		return encode(kindKeptAmountChanged, at, keptAmountForm{knownForm(e.Known), e.Amount, masked(e.By), own(e.At, at)})
+		return encode(kindKeptAmountChanged, at, keptAmountForm{knownForm(e.Known), e.Amount, masked(e.By), maskedAll(e.Deviations), own(e.At, at)})
 	case table.ReceiptChanged:
-		return encode(kindKeptReceiptChanged, at, keptReceiptForm{knownForm(e.Known), formBill(e.Receipt), masked(e.By), own(e.At, at)})
+		return encode(kindKeptReceiptChanged, at, keptReceiptForm{knownForm(e.Known), formBill(e.Receipt), masked(e.By), maskedAll(e.Deviations), own(e.At, at)})
 	case table.WaitersChanged:
-		return encode(kindKeptWaitersChanged, at, keptWaitersForm{knownForm(e.Known), e.Waiters, masked(e.By), own(e.At, at)})
+		return encode(kindKeptWaitersChanged, at, keptWaitersForm{knownForm(e.Known), e.Waiters, masked(e.By), maskedAll(e.Deviations), own(e.At, at)})
 	case table.TillLocked:
-		return encode(kindKeptTillLocked, at, keptLockForm{knownForm(e.Known), e.Holder, e.Over, masked(e.By), own(e.At, at)})
+		return encode(kindKeptTillLocked, at, keptLockForm{knownForm(e.Known), e.Holder, e.Over, masked(e.By), maskedAll(e.Deviations), own(e.At, at)})
 	case table.TillUnlocked:
-		return encode(kindKeptTillUnlocked, at, keptLockForm{knownForm(e.Known), e.Holder, e.Over, masked(e.By), own(e.At, at)})
+		return encode(kindKeptTillUnlocked, at, keptLockForm{knownForm(e.Known), e.Holder, e.Over, masked(e.By), maskedAll(e.Deviations), own(e.At, at)})
 	case table.TerminalLocked:
 		return encode(kindKeptTerminalLocked, at, keptTerminalForm{e.TID, e.Visit, e.Waiter, own(e.At, at)})
 	case table.TerminalUnlocked:
@@ -141,7 +147,7 @@ func EncodeKept(e table.KeptEvent, at time.Time) Record {
 	case table.PaymentBooked:
 		return encode(kindKeptPaymentBooked, at, keptBookedForm{e.Payment, e.Visit, e.TID, e.Waiter, formReceipt(e.Receipt), own(e.At, at)})
 	case table.Removed:
-		return encode(kindKeptRemoved, at, keptRemovedForm{knownForm(e.Known), masked(e.By), own(e.At, at)})
+		return encode(kindKeptRemoved, at, keptRemovedForm{knownForm(e.Known), masked(e.By), maskedAll(e.Deviations), own(e.At, at)})
 	default:
 		panic(fmt.Sprintf("journal: no kind for %T", e))
 	}
@@ -154,23 +160,23 @@ func DecodeKept(r Record) (table.KeptEvent, error) {
 		f, err := decode[keptCreatedForm](r)
 		return table.Created{
 			ID: f.ID, Site: f.Site, Name: f.Name, Amount: f.Amount, Currency: f.Currency,
-			Receipt: bill(f.Receipt), Waiters: f.Waiters, By: masked(f.By), At: when(f.At, r.At),
+			Receipt: bill(f.Receipt), Waiters: f.Waiters, By: masked(f.By), Deviations: maskedAll(f.Deviations), At: when(f.At, r.At),
 		}, err
 	case kindKeptAmountChanged:
 		f, err := decode[keptAmountForm](r)
-		return table.AmountChanged{Known: table.Known(f.Known), Amount: f.Amount, By: masked(f.By), At: when(f.At, r.At)}, err
+		return table.AmountChanged{Known: table.Known(f.Known), Amount: f.Amount, By: masked(f.By), Deviations: maskedAll(f.Deviations), At: when(f.At, r.At)}, err
 	case kindKeptReceiptChanged:
 		f, err := decode[keptReceiptForm](r)
-		return table.ReceiptChanged{Known: table.Known(f.Known), Receipt: bill(f.Receipt), By: masked(f.By), At: when(f.At, r.At)}, err
+		return table.ReceiptChanged{Known: table.Known(f.Known), Receipt: bill(f.Receipt), By: masked(f.By), Deviations: maskedAll(f.Deviations), At: when(f.At, r.At)}, err
 	case kindKeptWaitersChanged:
 		f, err := decode[keptWaitersForm](r)
-		return table.WaitersChanged{Known: table.Known(f.Known), Waiters: f.Waiters, By: masked(f.By), At: when(f.At, r.At)}, err
+		return table.WaitersChanged{Known: table.Known(f.Known), Waiters: f.Waiters, By: masked(f.By), Deviations: maskedAll(f.Deviations), At: when(f.At, r.At)}, err
 	case kindKeptTillLocked:
 		f, err := decode[keptLockForm](r)
-		return table.TillLocked{Known: table.Known(f.Known), Holder: f.Holder, Over: f.Over, By: masked(f.By), At: when(f.At, r.At)}, err
+		return table.TillLocked{Known: table.Known(f.Known), Holder: f.Holder, Over: f.Over, By: masked(f.By), Deviations: maskedAll(f.Deviations), At: when(f.At, r.At)}, err
 	case kindKeptTillUnlocked:
 		f, err := decode[keptLockForm](r)
-		return table.TillUnlocked{Known: table.Known(f.Known), Holder: f.Holder, Over: f.Over, By: masked(f.By), At: when(f.At, r.At)}, err
+		return table.TillUnlocked{Known: table.Known(f.Known), Holder: f.Holder, Over: f.Over, By: masked(f.By), Deviations: maskedAll(f.Deviations), At: when(f.At, r.At)}, err
 	case kindKeptTerminalLocked:
 		f, err := decode[keptTerminalForm](r)
 		return table.TerminalLocked{TID: f.TID, Visit: f.Visit, Waiter: f.Waiter, At: when(f.At, r.At)}, err
@@ -187,7 +193,7 @@ func DecodeKept(r Record) (table.KeptEvent, error) {
 		}, err
 	case kindKeptRemoved:
 		f, err := decode[keptRemovedForm](r)
-		return table.Removed{Known: table.Known(f.Known), By: masked(f.By), At: when(f.At, r.At)}, err
+		return table.Removed{Known: table.Known(f.Known), By: masked(f.By), Deviations: maskedAll(f.Deviations), At: when(f.At, r.At)}, err
 	}
 	return nil, unknownKind(r)
 }

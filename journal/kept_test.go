@@ -50,6 +50,7 @@ func TestKeptForms(t *testing.T) {
 		},
 		{table.Created{ID: "t1", Site: "shop", Name: "12", Currency: money.EUR, At: at}, `{"id":"t1","site":"shop","name":"12","amount":0,"currency":"EUR"}`},
 		{table.AmountChanged{Known: known, Amount: 5000, By: "till1", At: at}, `{` + knownWant + `,"amount":5000,"by":"till1"}`},
+		{table.AmountChanged{Deviations: []string{"/extra"}, At: at}, `{"known":{"amount":0},"amount":0,"deviations":["/extra"]}`},
 		{table.AmountChanged{At: later}, `{"known":{"amount":0},"amount":0,"at":"2026-03-14T12:00:01.000000005Z"}`},
 		{table.ReceiptChanged{Known: known, At: at}, `{` + knownWant + `}`},
 		{table.WaitersChanged{Known: known, Waiters: []table.WaiterID{"3", "4"}, At: at}, `{` + knownWant + `,"waiters":["3","4"]}`},
@@ -84,6 +85,9 @@ func TestKeptMasks(t *testing.T) {
 		table.TillLocked{By: pan},
 		table.TillUnlocked{By: pan},
 		table.Removed{By: pan},
+		table.Created{Deviations: []string{pan}},
+		table.TillLocked{Deviations: []string{pan}},
+		table.Removed{Deviations: []string{pan}},
 		table.UnlockedByHand{Reason: "card " + pan},
 		table.PaymentBooked{Receipt: table.Receipt{PAN: pan}},
 	} {

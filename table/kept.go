@@ -145,60 +145,67 @@ type Known struct {
 }
 
 // A KeptEvent is something that happened to a kept table. The set is closed.
-// Those by a till say By whom, as it named itself, for the record.
+// Those by a till say By whom, as it named itself, and what was tolerated of its
+// message, for the record.
 type KeptEvent interface{ keptEvent() }
 
 // The events of a kept table, in the past tense.
 type (
 	// Created: a till stored it. The first event of each.
 	Created struct {
-		ID       KeptID
-		Site     string
-		Name     TableID
-		Amount   money.Minor
-		Currency money.Currency
-		Receipt  []receipt.Line
-		Waiters  []WaiterID
-		By       string
-		At       time.Time
+		ID         KeptID
+		Site       string
+		Name       TableID
+		Amount     money.Minor
+		Currency   money.Currency
+		Receipt    []receipt.Line
+		Waiters    []WaiterID
+		By         string
+		Deviations []string
+		At         time.Time
 	}
 	// AmountChanged: the bill is another. It may be less than was paid.
 	AmountChanged struct {
-		Known  Known
-		Amount money.Minor
-		By     string
-		At     time.Time
+		Known      Known
+		Amount     money.Minor
+		By         string
+		Deviations []string
+		At         time.Time
 	}
 	// ReceiptChanged: terminals print other lines.
 	ReceiptChanged struct {
-		Known   Known
-		Receipt []receipt.Line
-		By      string
-		At      time.Time
+		Known      Known
+		Receipt    []receipt.Line
+		By         string
+		Deviations []string
+		At         time.Time
 	}
 	// WaitersChanged: others may take payments.
 	WaitersChanged struct {
-		Known   Known
-		Waiters []WaiterID
-		By      string
-		At      time.Time
+		Known      Known
+		Waiters    []WaiterID
+		By         string
+		Deviations []string
+		At         time.Time
 	}
 	// TillLocked: a till holds it from now on. Over is whose lock it overrode:
 	// empty where none was in the way.
 	TillLocked struct {
-		Known  Known
-		Holder string // empty is DefaultHolder
-		Over   string
-		By     string
-		At     time.Time
+		Known      Known
+		Holder     string // empty is DefaultHolder
+		Over       string
+		By         string
+		Deviations []string
+		At         time.Time
 	}
 	// TillUnlocked: a till ended a lock. Over is as in TillLocked.
 	TillUnlocked struct {
-		Known  Known
-		Holder string // may be empty
-		Over   string
-		By     string
-		At     time.Time
+		Known      Known
+		Holder     string // may be empty
+		Over       string
+		By         string
+		Deviations []string
+		At         time.Time
 	}
 	// TerminalLocked: a waiter picked it at a terminal.
 	TerminalLocked struct {
@@ -230,9 +237,10 @@ type (
 	}
 	// Removed: a till deleted it.
 	Removed struct {
-		Known Known
-		By    string
-		At    time.Time
+		Known      Known
+		By         string
+		Deviations []string
+		At         time.Time
 	}
 )
 

@@ -326,17 +326,17 @@ func tellKept(e table.KeptEvent) string {
 	}
 	switch e := e.(type) {
 	case table.Created:
-		return fmt.Sprintf("table %s is stored, of %s", e.Name, money.Amount{Minor: e.Amount, Currency: e.Currency}) + by(e.By)
+		return fmt.Sprintf("table %s is stored, of %s", e.Name, money.Amount{Minor: e.Amount, Currency: e.Currency}) + by(e.By) + tolerated(e.Deviations)
 	case table.AmountChanged:
-		return fmt.Sprintf("the bill is %s, was %s", e.Amount.Decimal(), e.Known.Amount.Decimal()) + by(e.By)
+		return fmt.Sprintf("the bill is %s, was %s", e.Amount.Decimal(), e.Known.Amount.Decimal()) + by(e.By) + tolerated(e.Deviations)
 	case table.ReceiptChanged:
-		return fmt.Sprintf("the bill has %d lines", len(e.Receipt)) + by(e.By)
+		return fmt.Sprintf("the bill has %d lines", len(e.Receipt)) + by(e.By) + tolerated(e.Deviations)
 	case table.WaitersChanged:
-		return "the waiters are " + cmp.Or(waiterList(e.Waiters), "all") + by(e.By)
+		return "the waiters are " + cmp.Or(waiterList(e.Waiters), "all") + by(e.By) + tolerated(e.Deviations)
 	case table.TillLocked:
-		return "locked by " + cmp.Or(e.Holder, table.DefaultHolder) + over(e.Over) + by(e.By)
+		return "locked by " + cmp.Or(e.Holder, table.DefaultHolder) + over(e.Over) + by(e.By) + tolerated(e.Deviations)
 	case table.TillUnlocked:
-		return "unlocked by " + cmp.Or(e.Holder, "a till") + over(e.Over) + by(e.By)
+		return "unlocked by " + cmp.Or(e.Holder, "a till") + over(e.Over) + by(e.By) + tolerated(e.Deviations)
 	case table.TerminalLocked:
 		return fmt.Sprintf("locked at %s in visit %s", e.TID, e.Visit) + waiterWords(e.Waiter)
 	case table.TerminalUnlocked:
@@ -346,7 +346,7 @@ func tellKept(e table.KeptEvent) string {
 	case table.PaymentBooked:
 		return fmt.Sprintf("payment %s of visit %s at %s is booked: %s", e.Payment, e.Visit, e.TID, taken(e.Receipt))
 	case table.Removed:
-		return "deleted" + by(e.By)
+		return "deleted" + by(e.By) + tolerated(e.Deviations)
 	}
 	return ""
 }
