@@ -12,13 +12,25 @@ esac
 order="$TILLWIRE_CHECK_METHOD $TILLWIRE_CHECK_CASHBACK $TILLWIRE_CHECK_PRESENT $TILLWIRE_CHECK_CANCEL_AFTER"
 [ "$order" = 'sale 0 yes ' ] || exit 0
 
+out=$(mktemp) && trap 'rm -f "$out" "$out.end"' EXIT
+asked() { # waits until the till has asked for somebody's word, unless it ends
+	until grep -q 'Does the signature match' "$out"; do
+		[ ! -e "$out.end" ] || return 1
+		sleep 0.1
+	done
+}
 case $TILLWIRE_CHECK_SIGNATURE in
-accept) cashier() { sleep "$TILLWIRE_CHECK_WAIT" && echo y; } ;;
-leave) cashier() { sleep "$TILLWIRE_CHECK_WAIT" && sleep 2; } ;; # looks away for longer than the gateway waits
+accept) cashier() { asked && sleep "$TILLWIRE_CHECK_WAIT" && echo y; } ;;
+leave) cashier() { asked && sleep "$TILLWIRE_CHECK_WAIT" && sleep 2; } ;; # longer than the gateway waits
 *) cashier() { echo n; } ;;
 esac
-out=$(mktemp) && trap 'rm -f "$out"' EXIT
-cashier | "$@" "$TILLWIRE_CHECK_TID" "$TILLWIRE_CHECK_URL" "$TILLWIRE_CHECK_AMOUNT" >"$out"
+till() {
+	"$@" "$TILLWIRE_CHECK_TID" "$TILLWIRE_CHECK_URL" "$TILLWIRE_CHECK_AMOUNT" >"$out"
+	code=$?
+	: >"$out.end"
+	return $code
+}
+cashier | till "$@"
 code=$? # of the till, which is the last of the two
 
 # What it has shown and booked, for the last line of the output.
