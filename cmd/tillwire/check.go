@@ -75,6 +75,8 @@ data folder gives the key that signs the report, and is not used otherwise.
     tillwire check pac
     tillwire check pac --list --json
     tillwire check pac --only pac.sale,pac.refund --limit 2m
+    tillwire check pac --state monday.json          leave with quit, and go on there later
+    tillwire check pac --listen 0.0.0.0:8443 --tls-cert shop.pem --tls-key shop.key
     tillwire check pac --till-command ./drive-my-till.sh --junit till.xml --report report.json
 
 Exit codes: 0 every line that must pass has passed; 1 not so, or an error; 2 wrong
