@@ -417,3 +417,23 @@ func TestStreamOfDuplicate(t *testing.T) {
 		w.follows(ask{path: at + "/events"}).sees(retry, "1 notification TRANSACTION_STARTED", "2 notification TRANSACTION_FINISHED", "3 finished SUCCESSFUL")
 	})
 }
+
+// TestStreamInOldVersions: what is of our own making is there in each version.
+func TestStreamInOldVersions(t *testing.T) {
+	inWorld(t, func(w *world) {
+		at := w.begins(aSale())
+		for _, version := range []string{"v0", "v1"} {
+			w.refuses(ask{path: at + "/events?after=x", version: version}, spec.RESTBadEventID)
+		}
+		w.pdq.ends(outcome(txn.Successful))
+		for _, version := range []string{"v0", "v1", "v2"} {
+			for _, path := range []string{at, strings.Replace(at, "pac", "retail", 1)} {
+				all := w.follows(ask{path: path + "/events", version: version}).events()
+				if got, want := all[len(all)-1].data, w.do(ask{path: path, version: version}).body; got != want {
+					t.Errorf("in %s it finished with %s, polled is %s", version, got, want)
+				}
+			}
+			w.do(ask{path: at + "/events?after=3", version: version}).is(http.StatusNoContent)
+		}
+	})
+}
