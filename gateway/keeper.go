@@ -38,7 +38,7 @@ type keeper struct {
 	doubts map[table.TableID]ledger
 }
 
-// A gate lets one in at a time. Unlike a mutex it can be left waiting at.
+// A gate lets one in at a time, and who waits at it can give up.
 type gate chan struct{}
 
 func newGate() gate { return make(gate, 1) }
@@ -167,8 +167,9 @@ func (t *keptTable) show() {
 type decision func(table.Kept) []table.KeptEvent
 
 // change decides and appends, as one step. What would change nothing is not
-// appended; without a decision it is only made sure how the table stands. The error is a *table.KeptRefusal, or the journal's; then nothing is
-// changed, as far as anybody can know.
+// appended; without a decision it is only made sure how the table stands. The error
+// is a *table.KeptRefusal, or the journal's; then nothing is changed, as far as
+// anybody can know. It returns the table before and after.
 func (k *keeper) change(ctx context.Context, t *keptTable, decide decision) (before, after table.Kept, err error) {
 	if err := t.turn.enter(ctx); err != nil {
 		return before, after, err
@@ -334,7 +335,7 @@ func (k *keeper) book(ctx context.Context, id table.KeptID, payments []table.Pay
 	if err != nil {
 		return err
 	}
-	_, after, err := k.change(ctx, t, func(now table.Kept) (events []table.KeptEvent) {
+	before, after, err := k.change(ctx, t, func(now table.Kept) (events []table.KeptEvent) {
 		for _, p := range payments {
 			if !now.HasPayment(p.Payment) {
 				events = append(events, p)
@@ -342,7 +343,7 @@ func (k *keeper) book(ctx context.Context, id table.KeptID, payments []table.Pay
 		}
 		return events
 	})
-	if err == nil && after.State == table.Stray {
+	if err == nil && after.State == table.Stray && len(after.Payments) > len(before.Payments) {
 		k.g.log.Error("a table was paid after it was deleted; no till may have booked it", "site", after.Site, "table", after.Name, "stream", after.ID)
 		k.g.metrics.strays.Inc()
 	}
