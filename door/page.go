@@ -18,6 +18,11 @@ Tills connect with a WebSocket:
     /pac?token=<api-key>&api-version=v1&software-house-id=<id>&installer-id=<id>
     /pat with the same query, for tills that keep tables
 
+or over REST, with the api-key as the password of HTTP Basic:
+    /pac/terminals                     card machines, and all that is asked of them
+    /pat/tables                        tables that are kept here
+    /docs/rest/till                    how, with curl
+
 People find here, in a browser:
     /docs/                             the documentation
     /console/                          terminals, traffic, transactions, and a till to try
