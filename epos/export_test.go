@@ -28,12 +28,15 @@ func Hurry(c *REST) {
 	}
 }
 
-// GiveUp has a REST client that hurries give up soon.
-func GiveUp(c *REST) {
-	c.limits.deliver, c.limits.away, c.limits.still = 30*time.Millisecond, 30*time.Millisecond, 60*time.Millisecond
+// GiveUpSending has a REST client that hurries give up soon on what is not taken.
+func GiveUpSending(c *REST, after time.Duration) { c.limits.deliver = after }
+
+// GiveUpLooking has it give up soon on what it does not see.
+func GiveUpLooking(c *REST) {
+	c.limits.away, c.limits.still = 30*time.Millisecond, 60*time.Millisecond
 }
 
-// Impatient has a REST client wait less for one answer.
+// Impatient has it wait less for one answer.
 func Impatient(c *REST) {
-	c.limits.request, c.limits.speak, c.limits.silence = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
+	c.limits.request, c.limits.speak, c.limits.silence = 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
 }

@@ -53,7 +53,11 @@ func (c *counter) sellingUntil(ctx context.Context, till *epos.REST, at epos.Not
 		p, err := till.Sale(ctx, saleOn("VCMDEMOSIP0"), opts...)
 		ended <- end{p, err}
 	}()
-	<-there
+	select {
+	case <-there:
+	case e := <-ended:
+		c.t.Fatalf("it never came to %s: %+v, %v", at, e.p, e.err)
+	}
 	return func() (epos.Payment, error) { e := <-ended; return e.p, e.err }
 }
 
@@ -182,8 +186,14 @@ func TestRESTDoubt(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			till := c.till(epos.Handler{})
-			epos.GiveUp(till)
-			epos.Impatient(till)
+			if tt.taken {
+				epos.GiveUpLooking(till)
+			} else {
+				epos.GiveUpSending(till, 30*time.Millisecond)
+			}
+			if strings.Contains(tt.name, "silence") {
+				epos.Impatient(till)
+			}
 			c.playing(tt.trick)
 			_, err := till.Sale(t.Context(), saleOn("VCMDEMOSIP0"))
 			unknown := doubtful(t, err)
@@ -216,6 +226,7 @@ func TestRESTDoubt(t *testing.T) {
 		certain(t, err)
 	})
 	t.Run("refused after a try that was lost", func(t *testing.T) {
+		c := openCounter(t)
 		sold, goOn := c.selling(t.Context(), c.till(epos.Handler{}))
 		lines := 0
 		c.playing(func(_ int, r *http.Request) string {
@@ -234,11 +245,12 @@ func TestRESTDoubt(t *testing.T) {
 		}
 	})
 	t.Run("a key that was revoked after a try that was lost", func(t *testing.T) {
+		c := openCounter(t)
 		till := c.till(epos.Handler{})
 		if _, err := till.ConnectedTerminals(t.Context(), epos.Filter{}); err != nil { // it knows keys
 			t.Fatal(err)
 		}
-		epos.GiveUp(till)
+		epos.GiveUpSending(till, time.Second)
 		lines := 0
 		c.playing(func(_ int, r *http.Request) string {
 			if lines++; lines == 1 {
@@ -493,7 +505,7 @@ func TestRESTReportsInDoubt(t *testing.T) {
 	close(until)
 
 	till := c.till(epos.Handler{})
-	epos.GiveUp(till)
+	epos.GiveUpLooking(till)
 	c.playing(func(_ int, r *http.Request) string {
 		if r.Method == http.MethodGet {
 			return failing
