@@ -1,62 +1,8 @@
 package conform
 
-// dayScene is an end of day that is made at a card machine.
-func dayScene() *Scene {
-	asked := Order{Method: "report", TID: firstTID, Currency: "GBP"}
-	return &Scene{
-		Name: "pat.endOfDay", Text: "An end of day is made at a card machine.",
-		Steps: []Act{{
-			Name: "copy", Order: asked,
-			Question: "Has the till kept a digital copy of the end of day that card machine " + firstTID + " has just made?",
-		}, {
-			Name: "daily", Order: asked,
-			Question: "Is an end of day made at each card machine every day, and does the till or somebody see to it?",
-		}},
-		Play: func(p *Play) error {
-			if !p.Connected() {
-				return nil
-			}
-			p.Tell("An end of day is made at card machine %s.", firstTID)
-			if err := p.stage().EndOfDay(p.ctx, firstTID); err != nil {
-				return err
-			}
-			if !p.until(p.from, p.run.cfg.Patience, func(f []Frame) bool {
-				all := by(asks(f), "reportResponse")
-				return len(all) > 0 && all[0].acked >= 0
-			}) && len(by(asks(p.frames()), "reportResponse")) == 0 {
-				return nil
-			}
-			if err := p.Ask("copy"); err != nil {
-				return err
-			}
-			return p.Ask("daily")
-		},
-	}
-}
-
 // patEndOfDay: a copy of an end of day is kept.
 func patEndOfDay(day *Scene) Check {
 	return Check{ID: "pat.endOfDay", Needs: ByBoth, Scene: day, Judge: func(s *Seen) Verdict {
 		return s.kept("copy", "a digital copy of the end of day is kept", "keep the whole of reportResponse, with its reportLines")
 	}}
-}
-
-// generalEndOfDayAtTable: an end of day is made each day.
-func generalEndOfDayAtTable(day *Scene) Check {
-	return Check{ID: "general.endOfDay", Needs: ByBoth, Scene: day, Judge: func(s *Seen) Verdict {
-		return s.kept("daily", "an end of day is made each day", "say in the till when it was made last at each card machine, and ask for it before the day is closed")
-	}}
-}
-
-// kept judges what became of a report of the card machine's.
-func (s *Seen) kept(step, right, change string) Verdict {
-	all := by(asks(s.Frames), "reportResponse")
-	if len(all) == 0 {
-		return s.unasked("the till could not be told of an end of day")
-	}
-	r := all[len(all)-1]
-	if r.answered >= 0 && r.acked < 0 {
-		return fail("the till has not said that the report is recorded: answer reportResponse with recorded true once it is kept", r.at, r.answered)
-	}
-	return s.after(step).saidOr(right, change, none, r.at)
 }
