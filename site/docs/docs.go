@@ -184,7 +184,7 @@ func (s *Site) layout(r *renderer, p *Page, lead, body template.HTML) pageView {
 		MarkdownHref: r.mdHref("/docs/" + p.Path), Home: r.href("/docs/"), AllPages: r.href("/docs/all"),
 		LLMs: relative(p.Path, "/docs/llms.txt", ""), AsyncAPI: relative(p.Path, "/docs/asyncapi.json", ""),
 		OpenAPI:          relative(p.Path, "/docs/openapi.json", ""),
-		ContractVersions: "v1 and v0", Console: s.options.Console,
+		ContractVersions: "WebSockets v1 and v0, REST v2, v1 and v0", Console: s.options.Console,
 		Lead: lead, Body: body, Badges: slices.Clone(p.badges), asset: map[string]string{},
 	}
 	for i, b := range v.Badges {

@@ -43,6 +43,15 @@ function open() {
 addEventListener("hashchange", open);
 open();
 
+// ---- the navigation is long: where the reader is comes into view ----
+
+const here = document.querySelector(".side a[aria-current]");
+if (here) {
+  const side = here.closest(".side");
+  const below = here.getBoundingClientRect().bottom - side.getBoundingClientRect().bottom;
+  if (below > 0) side.scrollTop += below + side.clientHeight / 2;
+}
+
 // ---- version: a reader of v0 stays in v0 ----
 
 const kept = "tillwire.version";

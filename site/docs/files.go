@@ -62,7 +62,7 @@ func (s *Site) searchIndex() ([]byte, error) {
 		switch p.Section {
 		case sectionLink:
 			v.Weight = 0.5 // for who builds card machines
-		case sectionGuides, sectionRunning, sectionAbout:
+		case sectionGuides, sectionRunning, sectionAbout, sectionREST, sectionRESTCounter, sectionRESTTable:
 			v.Weight = 0.8
 		}
 		for _, e := range p.entries {
@@ -80,7 +80,7 @@ func (s *Site) searchIndex() ([]byte, error) {
 // llms is the overview for language models, in the form of llmstxt.org.
 func (s *Site) llms() []byte {
 	var b strings.Builder
-	b.WriteString("# Tillwire\n\n> A self-hosted gateway between tills (EPOS) and card terminals, speaking the Connect WebSockets API, versions v1 and v0. " +
+	b.WriteString("# Tillwire\n\n> A self-hosted gateway between tills (EPOS) and card terminals, speaking the Connect WebSockets API, versions v1 and v0, and the Connect REST API, versions v2, v1 and v0. " +
 		"Amounts are integers of minor units. The result of a transaction alone decides whether money was taken; TIMED_OUT means that nobody knows yet.\n")
 	section := ""
 	for _, p := range s.pages {

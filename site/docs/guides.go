@@ -496,9 +496,11 @@ func guides() []guide {
 		{source: "docs/extensions.md", path: "extensions/index", section: sectionExtensions},
 
 		{source: "docs/rest-api.md", path: "rest/index", section: sectionREST, title: "Overview"},
+		{source: "docs/rest.md", path: "rest/till", section: sectionREST},
 		{source: "docs/rest-errors.md", path: "rest/errors", section: sectionREST, title: "Errors"},
 		{source: "docs/rest-objects.md", path: "rest/objects", section: sectionREST, title: "Objects"},
 		{source: "docs/rest-words.md", path: "rest/words", section: sectionREST, title: "Words"},
+		{source: "docs/divergences.md", path: "divergences", section: sectionREST},
 
 		{source: "docs/virtual-terminals.md", path: "virtual-terminals", section: sectionGuides},
 		{source: "docs/scenarios.md", path: "scenarios", section: sectionGuides},

@@ -51,7 +51,7 @@ func (s *Site) endpoint(e spec.RESTEndpoint) *Page {
 
 	f := fieldMaker{rest: r, nested: true}
 	p.blocks = append(p.blocks, heading{Level: 2, ID: "request", Text: "Request"})
-	p.blocks = append(p.blocks, prose{fmt.Sprintf("%s `%s`%s", allOf(e.Methods), e.Path, retail(e))})
+	p.blocks = append(p.blocks, prose{fmt.Sprintf("%s `%s`%s", anyOf(e.Methods), e.Path, retail(e))})
 	p.blocks = append(p.blocks, requestParts(f, e)...)
 	p.blocks = append(p.blocks, heading{Level: 2, ID: "answers", Text: "Answers"})
 	for _, a := range e.Answers {
@@ -158,7 +158,27 @@ func streamed(f fieldMaker, id string, versions []string) []block {
 		view.Title = "Event `" + o.Event + "`"
 		blocks = append(blocks, view)
 	}
+	blocks = append(blocks, snippet{Language: "text", Title: "text/event-stream", Text: streamOf(f.rest)})
 	return append(blocks, prose{fmt.Sprintf("The data of `finished` is what [polling](%stransaction) gives.", restBase)})
+}
+
+// streamOf is a piece of a stream, of the events whose fields all have an example.
+func streamOf(r spec.REST) string {
+	var b strings.Builder
+	n := 0
+	for _, o := range r.Objects() {
+		whole := o.Event != "" && !slices.ContainsFunc(o.Fields, func(x spec.RESTField) bool { return x.Example == "" || x.Type != "string" })
+		if !whole {
+			continue
+		}
+		var data []string
+		for _, x := range o.Fields {
+			data = append(data, value{kind: '"', text: x.Name}.JSON()+":"+value{kind: '"', text: x.Example}.JSON())
+		}
+		n++
+		fmt.Fprintf(&b, "id: %d\nevent: %s\ndata: {%s}\n\n", n, o.Event, strings.Join(data, ","))
+	}
+	return b.String() + ": keep-alive\n"
 }
 
 // endpointRefusals are the errors of an endpoint, its own before those that all
@@ -211,19 +231,16 @@ func restExamples(e spec.RESTEndpoint) []block {
 	var sent, answered []block
 	var taken, refused []example
 	for _, x := range e.Examples {
-		v := example{ID: "example-" + x.Name, Title: x.Title, Text: x.Text, Badges: exampleBadges(e, x)}
+		v := newExample(e, x, "example-"+x.Name)
 		switch {
 		case x.Valid && x.Kind == spec.KindRequest:
 			sent = append(sent, v)
 		case x.Valid:
 			answered = append(answered, v)
+		case x.Tolerated:
+			taken = append(taken, v)
 		default:
-			v.Fault = &fault{Place: x.Place, Rule: x.Rule}
-			if x.Tolerated {
-				taken = append(taken, v)
-			} else {
-				refused = append(refused, v)
-			}
+			refused = append(refused, v)
 		}
 	}
 	blocks := []block{heading{Level: 2, ID: "examples", Text: "Examples"}}
@@ -245,6 +262,14 @@ func restExamples(e spec.RESTEndpoint) []block {
 			prose{"No schema has these, but tills in the field send them."}, faultList{taken})
 	}
 	return blocks
+}
+
+func newExample(e spec.RESTEndpoint, x spec.RESTExample, id string) example {
+	v := example{ID: id, Title: x.Title, Text: x.Text, Badges: exampleBadges(e, x)}
+	if !x.Valid {
+		v.Fault = &fault{Place: x.Place, Rule: x.Rule}
+	}
+	return v
 }
 
 func exampleBadges(e spec.RESTEndpoint, x spec.RESTExample) []badge {

@@ -23,7 +23,7 @@ func curlText(e spec.RESTEndpoint) string {
 	case slices.Contains(e.Parameters, "tableName"):
 		text += " A table 12 has to be [stored](" + restBase + "createTable) before."
 	case slices.Contains(e.Parameters, "reportId"):
-		text += " A report has to be started at a card machine before, which its screen in the console does."
+		text += " The first line has a simulated card machine make a report by itself."
 	case slices.Contains(e.Headers, "Idempotency-Key"):
 		text += " Whoever sends it twice gets the first answer twice; another request needs another key."
 	}
@@ -73,7 +73,8 @@ func curl(e spec.RESTEndpoint, version string) string {
 		before += fmt.Sprintf("until curl -s %s \"$LOCATION\" | grep -q '\\[\"SIGNATURE_VERIFICATION\"'; do sleep 1; done\n", curlKey)
 	}
 	if strings.Contains(at, "{reportId}") {
-		before = fmt.Sprintf("LOCATION=$(curl -s %s %s/pat/reports | grep -o 'http[^\"]*' | head -1)\n", curlKey, curlHost)
+		before = fmt.Sprintf("curl -s -o /dev/null -H 'Content-Type: application/json' -d '{\"type\":\"Z_BALANCE\"}' %s/dev/sites/demo/terminals/%s/report\n", curlHost, curlTerminal) +
+			fmt.Sprintf("LOCATION=$(curl -s %s %s/pat/reports | grep -o 'http[^\"]*' | head -1)\n", curlKey, curlHost)
 		at = `"$LOCATION"`
 	}
 	if rest, ok := strings.CutPrefix(at, "/pac/"); ok {
@@ -86,6 +87,9 @@ func curl(e spec.RESTEndpoint, version string) string {
 	flags := "-i"
 	if slices.ContainsFunc(e.Answers, func(a spec.RESTAnswer) bool { return a.Stream }) {
 		flags, accept = "-iN", "text/event-stream, "+accept
+	}
+	if r := spec.Default().REST(); slices.ContainsFunc(r.Refusals(e, version), func(x spec.RESTError) bool { return x.Name == spec.RESTReportRunning }) {
+		before += fmt.Sprintf("until curl -fs -o /dev/null %s -H 'Accept: %s' %s; do sleep 1; done\n", curlKey, accept, at)
 	}
 	lines := []string{"curl " + flags + " " + curlKey, "-H 'Accept: " + accept + "'"}
 	if version == spec.V2 {
@@ -110,6 +114,9 @@ func curl(e spec.RESTEndpoint, version string) string {
 
 // curlBody is the first body that an endpoint takes in a version, if it takes any.
 func curlBody(e spec.RESTEndpoint, version string) string {
+	if e.Name == "deleteTable" {
+		return `{"lastKnownAmount":4550,"lastKnownPaidAmount":0}` // the example is about one that was paid
+	}
 	for _, x := range e.Examples {
 		if x.Kind == spec.KindRequest && x.Valid && slices.Contains(x.Versions, version) {
 			return strings.ReplaceAll(string(x.Text), "'", `'\''`)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/tillwire/tillwire/spec"
 )
@@ -69,17 +70,21 @@ func (fieldMaker) only(has, of []string) []string {
 
 func (f fieldMaker) parameter(p spec.RESTParameter, versions []string) field {
 	n := node{Types: []string{p.Type}, Minimum: number(p.Minimum)}
-	return field{
+	out := field{
 		Name: p.Name, Type: n.Type(), Versions: f.only(p.Versions, versions), Required: p.In == "path", Text: p.Text, Example: p.Example,
 		Values: f.words(p.Enum, versions),
 	}
+	if p.Enum != "" || p.Type == "boolean" {
+		out.Example = "" // the words are there
+	}
+	return out
 }
 
 func (f fieldMaker) header(h spec.RESTHeader, versions []string) field {
 	n := node{
 		Types: []string{h.Type}, Minimum: number(h.Minimum), MinLength: count(h.MinLength), MaxLength: count(h.MaxLength), Format: h.Format,
 	}
-	out := field{Name: h.Name, Type: n.Type(), Text: h.Text, Pattern: h.Pattern, Example: h.Example}
+	out := field{Name: h.Name, Type: n.Type(), Text: h.Text, Pattern: visible(h.Pattern), Example: h.Example}
 	if len(h.Values) > 0 {
 		out.Values, out.Example = []wordList{{label(len(h.Values)), h.Values}}, ""
 	}
@@ -157,8 +162,11 @@ func (f fieldMaker) fieldsOf(o spec.RESTObject, versions []string) []field {
 func (f fieldMaker) field(x spec.RESTField, versions []string) field {
 	inner, isObject := f.rest.Object(x.Of)
 	out := field{
-		Name: x.Name, Type: f.typeOf(x), Versions: f.only(x.Versions, versions), Text: x.Text, Pattern: x.Pattern, Example: x.Example,
+		Name: x.Name, Type: f.typeOf(x), Versions: f.only(x.Versions, versions), Text: x.Text, Pattern: visible(x.Pattern), Example: x.Example,
 		Values: f.words(x.Enum, versions),
+	}
+	if x.Enum != "" || x.Type == "boolean" {
+		out.Example = "" // the words are there
 	}
 	out.Required, out.Notes = f.required(x.Required, x.RequiredIn, x.RequiredFor, versions)
 	if len(x.OnlyFor) > 0 && !slices.Equal(x.OnlyFor, x.RequiredFor) {
@@ -228,6 +236,19 @@ func (f fieldMaker) words(enum string, versions []string) []wordList {
 		known = append(known, more...)
 	}
 	return out
+}
+
+// visible writes control characters as JSON can.
+func visible(pattern string) string {
+	var b strings.Builder
+	for _, c := range pattern {
+		if unicode.IsControl(c) {
+			fmt.Fprintf(&b, `\u%04x`, c)
+		} else {
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
 }
 
 func label(n int) string {

@@ -27,10 +27,21 @@ func (s *Site) restWoven(words []string) ([]block, error) {
 		return one(s.restHeaders(of))
 	case "statuses":
 		return one(s.restStatuses())
-	case "example":
-		if len(words) == 3 {
-			return s.restExample(of, words[2])
+	case "example", "curl":
+		if len(words) != 3 {
+			break
 		}
+		e, ok := s.index.REST().Endpoint(of)
+		if !ok {
+			return nil, fmt.Errorf("no endpoint %q", of)
+		}
+		if name == "example" {
+			return restExample(e, words[2])
+		}
+		if !slices.Contains(e.Versions, words[2]) {
+			return nil, fmt.Errorf("%s is not part of %s", of, words[2])
+		}
+		return one(snippet{Language: "sh", Title: e.Title, Text: curl(e, words[2])})
 	case "errors":
 		return s.restErrorList(), nil
 	case "faults":
@@ -47,16 +58,18 @@ func (s *Site) restWoven(words []string) ([]block, error) {
 
 // endpointList leads to the endpoints of a side.
 func (s *Site) endpointList(side spec.Side) block {
-	t := table{Head: []string{"method", "path", "what it does", "in"}}
+	var l linkList
 	for _, e := range s.index.REST().Endpoints() {
 		if e.Side != side {
 			continue
 		}
-		t.Rows = append(t.Rows, row{ID: "endpoint-" + e.Name, Cells: []string{
-			allOf(e.Methods), "`" + e.Path + "`", fmt.Sprintf("[%s](%s%s)", e.Title, restBase, e.Name), strings.Join(newestFirst(e.Versions), ", "),
-		}})
+		about := anyOf(e.Methods) + " `" + e.Path + "`"
+		if len(e.Versions) < len(spec.RESTVersions()) {
+			about += " in " + strings.Join(newestFirst(e.Versions), ", ")
+		}
+		l.Links = append(l.Links, link{restBase + e.Name, e.Title, about})
 	}
-	return t
+	return l
 }
 
 // restVersions is which Accept asks for which version.
@@ -105,20 +118,12 @@ func (s *Site) restHeaders(to string) block {
 }
 
 // restExample shows an example of an endpoint.
-func (s *Site) restExample(endpoint, name string) ([]block, error) {
-	e, ok := s.index.REST().Endpoint(endpoint)
-	if !ok {
-		return nil, fmt.Errorf("no endpoint %q", endpoint)
-	}
+func restExample(e spec.RESTEndpoint, name string) ([]block, error) {
 	x, ok := e.Example(name)
 	if !ok {
-		return nil, fmt.Errorf("no example %q of %s", name, endpoint)
+		return nil, fmt.Errorf("no example %q of %s", name, e.Name)
 	}
-	v := example{ID: endpoint + "-" + name, Title: x.Title, Text: x.Text, Badges: exampleBadges(spec.RESTEndpoint{}, x)}
-	if !x.Valid {
-		v.Fault = &fault{Place: x.Place, Rule: x.Rule}
-	}
-	return []block{v}, nil
+	return []block{newExample(spec.RESTEndpoint{}, x, e.Name+"-"+name)}, nil
 }
 
 // restObjectList is every object with its fields; what is in them is linked.
@@ -216,13 +221,14 @@ func (s *Site) restWords() []block {
 	for _, e := range r.Enums() {
 		t := table{Dense: true, Head: []string{"word", "in"}}
 		means := meaning[e.From]
+		where, used := wordUses(r, e.Name)
 		if means != nil {
 			t.Head = []string{"word", "means", "in"}
 		}
 		for _, v := range e.Values {
 			var in []string
 			for _, version := range newestFirst(spec.RESTVersions()) {
-				if slices.Contains(e.In(version), v.Value) {
+				if slices.Contains(e.In(version), v.Value) && slices.Contains(used, version) {
 					in = append(in, version)
 				}
 			}
@@ -232,18 +238,23 @@ func (s *Site) restWords() []block {
 			}
 			t.Rows = append(t.Rows, row{ID: e.Name + "." + v.Value, Cells: append(cells, strings.Join(in, ", "))})
 		}
-		blocks = append(blocks, heading{Level: 2, ID: e.Name, Text: "`" + e.Name + "`"}, prose{wordUses(r, e.Name)}, t)
+		blocks = append(blocks, heading{Level: 2, ID: e.Name, Text: "`" + e.Name + "`"}, prose{where}, t)
 	}
 	return blocks
 }
 
-// wordUses says where a list of words is used.
-func wordUses(r spec.REST, enum string) string {
-	var where []string
+// wordUses says where a list of words is used, and in which versions.
+func wordUses(r spec.REST, enum string) (string, []string) {
+	var where, versions []string
 	for _, o := range r.Objects() {
 		for _, f := range o.Fields {
 			if f.Enum == enum {
 				where = append(where, fmt.Sprintf("[`%s` of %s](%s#%s.%s)", f.Name, o.Title, restObjects, o.Name, f.Name))
+				if f.Versions != nil {
+					versions = append(versions, f.Versions...)
+				} else {
+					versions = append(versions, o.Versions...)
+				}
 			}
 		}
 	}
@@ -251,8 +262,9 @@ func wordUses(r spec.REST, enum string) string {
 		for _, name := range e.Parameters {
 			if p, _ := r.Parameter(name); p.Enum == enum {
 				where = append(where, fmt.Sprintf("[the parameter `%s` of %s](%s%s#query.%s)", name, e.Title, restBase, e.Name, name))
+				versions = append(versions, p.Versions...)
 			}
 		}
 	}
-	return "In " + strings.Join(where, ", ") + "."
+	return "In " + strings.Join(where, ", ") + ".", versions
 }
