@@ -253,6 +253,10 @@ func (t *tableTill) answer(m tableMessage) map[string]any {
 			return errorOf(-32601, "Method not found")
 		}
 		t.book(table, m)
+	case "reportResponse":
+		if t.has("knows no reports") {
+			return errorOf(-32601, "Method not found")
+		}
 	case "tableUnlock":
 		if table != nil && !t.has("ignores unlock") {
 			table.locked = slices.DeleteFunc(table.locked, func(tid string) bool { return tid == m.Params.TID })

@@ -55,7 +55,7 @@ func tryTables(till *tableTill) (_ conform.Report, err error) {
 	switch till.flaw {
 	case "never answers", "another id in answers", "ids as text", "floats", "amounts as text", "confirms without a currency", "confirmed as text":
 		cfg.Stage = impatientStage{bench}
-	case "answers no pings", "does not say that it is recorded":
+	case "answers no pings", "does not say that it is recorded", "knows no reports":
 		cfg.Patience = 2 * time.Second
 	case "a key of its own":
 		cfg.Limit = 200 * time.Millisecond
@@ -163,6 +163,7 @@ func TestBadTableTills(t *testing.T) {
 		{flaw: "does not book what was paid while offline", fails: "pat.offline"},
 		{flaw: "keeps a dead socket", fails: "pat.offline", notReached: []string{"pat.once", "pat.endOfDay", "general.endOfDay", "pat.oneConnection"}},
 		{flaw: "drops the end of day", fails: "pat.endOfDay"},
+		{flaw: "knows no reports", fails: "pat.endOfDay", acks: true},
 		{flaw: "dials back at once", fails: "pat.oneConnection"},
 	}
 	var tills []*tableTill
