@@ -66,7 +66,7 @@ func curl(e spec.RESTEndpoint, version string) string {
 		if !ok {
 			continue
 		}
-		before = fmt.Sprintf("LOCATION=$(curl -s -o /dev/null -w '%%header{location}' %s \\\n  -d '%s' \\\n  %s%s)\n", curlKey, p.body, curlHost, begun)
+		before = fmt.Sprintf("LOCATION=$(curl -s %s -d '%s' \\\n  %s%s | grep -o 'http[^\"]*')\n", curlKey, p.body, curlHost, begun)
 		at = `"$LOCATION` + rest + `"`
 	}
 	if e.Name == "signature" {
