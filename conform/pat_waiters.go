@@ -4,7 +4,7 @@ import "slices"
 
 // waitersScene is a table of the second waiter that the first asks for.
 func waitersScene(o TableOptions) *Scene {
-	table, other, own := o.Tables[2], o.Waiters[0], o.Waiters[1]
+	table, other, own := o.Tables[1], o.Waiters[0], o.Waiters[1]
 	return &Scene{
 		Name: "pat.waiters", Text: "A table belongs to one waiter.",
 		Steps: []Act{{

@@ -1,6 +1,6 @@
 package conform
 
-// What is paid of the second table: first with an acknowledgement that gets lost,
+// What is paid of the third table: first with an acknowledgement that gets lost,
 // then while the till is away.
 const (
 	lostDue   = 4000
@@ -11,7 +11,7 @@ const (
 
 // lostScene is a table that is paid while the till's connection is lost.
 func lostScene(o TableOptions) *Scene {
-	table, waiter := o.Tables[1], o.Waiters[0]
+	table, waiter := o.Tables[2], o.Waiters[0]
 	return &Scene{
 		Name: "pat.lost", Text: "A table is paid while the till's connection is lost.",
 		Steps: []Act{{
