@@ -54,12 +54,12 @@ func (q *request) table() *refusal {
 
 // storeTable stores a table.
 func (q *request) storeTable() *refusal {
-	asked, _, fault := rest.DecodeTableCreate(q.body)
+	asked, devs, fault := rest.DecodeTableCreate(q.body)
 	if fault != nil {
 		return q.badBody(fault)
 	}
 	name := table.TableID(asked.TableName)
-	_, err := q.till.StoreTable(q.r.Context(), gateway.NewTable{
+	_, err := q.tolerating(devs).StoreTable(q.r.Context(), gateway.NewTable{
 		Name: name, Amount: asked.Amount, Currency: asked.Currency, Receipt: asked.Receipt, Waiters: waiters(asked.WaiterIDs),
 	})
 	if err != nil {
@@ -73,47 +73,47 @@ func (q *request) storeTable() *refusal {
 
 // deleteTable deletes a table. It is the one DELETE whose body counts.
 func (q *request) deleteTable() *refusal {
-	asked, _, fault := rest.DecodeTableDelete(q.body)
+	asked, devs, fault := rest.DecodeTableDelete(q.body)
 	if fault != nil {
 		return q.badBody(fault)
 	}
-	return q.changed(q.till.DeleteTable(q.r.Context(), q.tableName(), known(asked)))
+	return q.changed(q.tolerating(devs).DeleteTable(q.r.Context(), q.tableName(), known(asked)))
 }
 
 // changeAmount gives a table another bill.
 func (q *request) changeAmount() *refusal {
-	asked, _, fault := rest.DecodeTableAmount(q.body)
+	asked, devs, fault := rest.DecodeTableAmount(q.body)
 	if fault != nil {
 		return q.badBody(fault)
 	}
-	return q.changed(q.till.ChangeAmount(q.r.Context(), q.tableName(), known(asked.LastKnown), asked.NewAmount))
+	return q.changed(q.tolerating(devs).ChangeAmount(q.r.Context(), q.tableName(), known(asked.LastKnown), asked.NewAmount))
 }
 
 // changeReceipt gives a table another receipt.
 func (q *request) changeReceipt() *refusal {
-	asked, _, fault := rest.DecodeTableReceipt(q.body)
+	asked, devs, fault := rest.DecodeTableReceipt(q.body)
 	if fault != nil {
 		return q.badBody(fault)
 	}
-	return q.changed(q.till.ChangeReceipt(q.r.Context(), q.tableName(), known(asked.LastKnown), asked.NewReceipt))
+	return q.changed(q.tolerating(devs).ChangeReceipt(q.r.Context(), q.tableName(), known(asked.LastKnown), asked.NewReceipt))
 }
 
 // changeWaiters gives a table other waiters.
 func (q *request) changeWaiters() *refusal {
-	asked, _, fault := rest.DecodeTableWaiterIDs(q.body)
+	asked, devs, fault := rest.DecodeTableWaiterIDs(q.body)
 	if fault != nil {
 		return q.badBody(fault)
 	}
-	return q.changed(q.till.ChangeWaiters(q.r.Context(), q.tableName(), known(asked.LastKnown), waiters(asked.NewWaiterIDs)))
+	return q.changed(q.tolerating(devs).ChangeWaiters(q.r.Context(), q.tableName(), known(asked.LastKnown), waiters(asked.NewWaiterIDs)))
 }
 
 // lockTable locks or unlocks a table (the contract of REST, section 7.5).
 func (q *request) lockTable() *refusal {
-	asked, _, fault := rest.DecodeTableLock(q.body)
+	asked, devs, fault := rest.DecodeTableLock(q.body)
 	if fault != nil {
 		return q.badBody(fault)
 	}
-	return q.changed(q.till.LockTable(q.r.Context(), q.tableName(), gateway.LockWish{
+	return q.changed(q.tolerating(devs).LockTable(q.r.Context(), q.tableName(), gateway.LockWish{
 		Known: known(asked.LastKnown), Locked: asked.Locked, Holder: asked.LockedBy, Override: asked.Override,
 	}))
 }
@@ -155,6 +155,11 @@ func (q *request) failTable(err error, name table.TableID) *refusal {
 		return q.refusal(spec.RESTLimitReached, "limit", "tables")
 	}
 	return q.fail(err)
+}
+
+// tolerating is the till, with what of its body was tolerated.
+func (q *request) tolerating(devs []rest.Deviation) *gateway.Till {
+	return q.till.Tolerating(tolerated(devs))
 }
 
 func (q *request) tableName() table.TableID { return table.TableID(q.args[0]) }

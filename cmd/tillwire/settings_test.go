@@ -106,7 +106,7 @@ func TestEverySettingIsAFlag(t *testing.T) {
 	for _, s := range settings {
 		names = append(names, s.Name)
 	}
-	want := []string{"listen", "dev", "tls-cert", "tls-key", "behind-proxy", "drain", "sim-speed", "sim-seed", "scenarios", "scenarios-by-amount", "log-level", "log-format", "data", "config"}
+	want := []string{"listen", "dev", "tls-cert", "tls-key", "behind-proxy", "public-url", "trusted-proxies", "cors-origins", "drain", "sim-speed", "sim-seed", "scenarios", "scenarios-by-amount", "log-level", "log-format", "data", "config"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("settings (-want +got)\n%s", diff)
 	}
