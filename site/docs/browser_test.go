@@ -14,6 +14,7 @@ import (
 var shown = []string{
 	"index", "start", "results", "flows", "states", "errors", "checklist", "scenarios", "v1/connection", "v0/pac/terminalDetails",
 	"v1/pac/performTransaction", "v1/pac/performTransaction/faults", "v1/pat/errorMessage", "v1/extensions/resume", "link/query",
+	"rest/index", "rest/startTransaction", "rest/transaction", "rest/createTable", "rest/events", "rest/errors", "rest/objects", "rest/words",
 }
 
 // TestEveryPage opens every page in a browser, on a phone and on a desk: nothing
@@ -132,6 +133,21 @@ func TestInTheBrowser(t *testing.T) {
 		tab.Shot("docs-menu-phone")
 		tab.Click(`.side a[href="flows"]`)
 		tab.Wait(`location.pathname === "/docs/flows" && !document.getElementById("contents").checkVisibility()`)
+	})
+	t.Run("the navigation shows where the reader is", func(t *testing.T) {
+		tab := b.Open(t, root+"rest/tableLock", 1280, 900)
+		tab.Wait(`(() => {
+			const side = document.querySelector(".side").getBoundingClientRect(), here = document.querySelector(".side a[aria-current]").getBoundingClientRect();
+			return here.top >= side.top && here.bottom <= Math.min(side.bottom, innerHeight) && scrollY === 0;
+		})()`)
+	})
+	t.Run("lines of an older version are folded, and are copied", func(t *testing.T) {
+		tab := b.Open(t, root+"rest/startTransaction", 1280, 900)
+		tab.Wait(`!document.querySelector("details.more pre").checkVisibility()`)
+		tab.Click("details.more summary")
+		tab.Wait(`document.querySelector("details.more pre").checkVisibility()`)
+		tab.Click("details.more .copy")
+		tab.Wait(`/Copied|Selected/.test(document.querySelector("details.more .copy").textContent)`)
 	})
 	t.Run("keyboard", func(t *testing.T) {
 		tab := b.Open(t, root, 1280, 900)

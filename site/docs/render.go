@@ -574,7 +574,7 @@ func (l faultList) markdown(r *renderer) string {
 			text = "(nothing)"
 		}
 		if e.Fault.Place == "" {
-			place = "The whole"
+			place = "The message"
 		}
 		out = append(out, fmt.Sprintf("- %s breaks %s. %s\n  %s", place, e.Fault.Rule, e.Title, text))
 	}

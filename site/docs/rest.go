@@ -9,12 +9,13 @@ import (
 	"github.com/tillwire/tillwire/spec"
 )
 
-// The folder of the pages on the REST interface, and two pages in it that others
+// The folder of the pages on the REST interface, and pages in it that others
 // link to.
 const (
 	restBase    = "/docs/rest/"
 	restErrors  = restBase + "errors"
 	restObjects = restBase + "objects"
+	restWords   = restBase + "words"
 )
 
 // restTitles are the sections of the endpoints of a side.
@@ -130,7 +131,11 @@ func answerParts(f fieldMaker, e spec.RESTEndpoint, a spec.RESTAnswer) []block {
 	var headers []field
 	for _, name := range a.Headers {
 		x, _ := f.rest.Header(name)
-		headers = append(headers, f.header(x, a.Versions))
+		v := f.header(x, a.Versions)
+		if x.Format == "uri" {
+			v.Example = "" // it is about another endpoint, perhaps; that of the body is not
+		}
+		headers = append(headers, v)
 	}
 	if len(headers) > 0 {
 		blocks = append(blocks, fields{ID: id + ".header", Title: "Headers", List: headers})
@@ -185,23 +190,21 @@ func streamOf(r spec.REST) string {
 // have.
 func endpointRefusals(r spec.REST, e spec.RESTEndpoint) block {
 	out := refusals{Prefix: "error-", Summary: "and those that every request can meet"}
-	seen := map[string]bool{}
-	for _, v := range newestFirst(spec.RESTVersions()) {
+	in := map[string][]string{}
+	for _, v := range spec.RESTVersions() {
 		for _, refused := range r.Refusals(e, v) {
-			if seen[refused.Name] {
-				continue
-			}
-			seen[refused.Name] = true
-			if x := newRefusal(r, refused, spec.RESTVersions()); slices.Contains(e.Errors, refused.Name) {
-				out.List = append(out.List, x)
-			} else {
-				out.Folded = append(out.Folded, x)
-			}
+			in[refused.Name] = append(in[refused.Name], v)
 		}
 	}
-	byStatus := func(a, b refusal) int { return a.Status - b.Status }
-	slices.SortStableFunc(out.List, byStatus)
-	slices.SortStableFunc(out.Folded, byStatus)
+	for _, refused := range r.Errors() {
+		switch x := newRefusal(r, refused, in[refused.Name]); {
+		case len(in[refused.Name]) == 0:
+		case slices.Contains(e.Errors, refused.Name):
+			out.List = append(out.List, x)
+		default:
+			out.Folded = append(out.Folded, x)
+		}
+	}
 	return out
 }
 
@@ -253,15 +256,26 @@ func restExamples(e spec.RESTEndpoint) []block {
 		blocks = append(blocks, answered...)
 	}
 	if len(refused) > 0 {
+		text := "Each has one fault."
+		if has(e, spec.KindRequest) {
+			text += " A request like these is refused with 422 and a sentence that names the field."
+		}
+		if has(e, spec.KindResponse) {
+			text += " An answer like these is never given."
+		}
 		blocks = append(blocks, heading{Level: 2, ID: "refused", Text: "What does not fit"},
-			prose{"Each has one fault. A request like these is refused with 422 and a sentence that names the field; an answer like these is never given. All are tried against the schema and the gateway's decoder."},
-			faultList{refused})
+			prose{text + " All are tried against the schemas and against what reads them."}, faultList{refused})
 	}
 	if len(taken) > 0 {
 		blocks = append(blocks, heading{Level: 2, ID: "taken", Text: "What is taken all the same"},
 			prose{"No schema has these, but tills in the field send them."}, faultList{taken})
 	}
 	return blocks
+}
+
+// has reports whether there is an invalid example of a kind.
+func has(e spec.RESTEndpoint, kind spec.Kind) bool {
+	return slices.ContainsFunc(e.Examples, func(x spec.RESTExample) bool { return !x.Valid && !x.Tolerated && x.Kind == kind })
 }
 
 func newExample(e spec.RESTEndpoint, x spec.RESTExample, id string) example {

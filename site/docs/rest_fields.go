@@ -39,6 +39,7 @@ type field struct {
 type wordList struct {
 	Label string
 	Words []string
+	Href  string // where they are explained, if they are
 }
 
 // A fieldGroup is fields that join the others all at once.
@@ -86,7 +87,7 @@ func (f fieldMaker) header(h spec.RESTHeader, versions []string) field {
 	}
 	out := field{Name: h.Name, Type: n.Type(), Text: h.Text, Pattern: visible(h.Pattern), Example: h.Example}
 	if len(h.Values) > 0 {
-		out.Values, out.Example = []wordList{{label(len(h.Values)), h.Values}}, ""
+		out.Values, out.Example = []wordList{{Label: label(len(h.Values)), Words: h.Values}}, ""
 	}
 	out.Required, out.Notes = f.required(false, h.Required, nil, versions)
 	return out
@@ -179,7 +180,7 @@ func (f fieldMaker) field(x spec.RESTField, versions []string) field {
 		out.Values = append(out.Values, wordList{Label: "or empty"})
 	}
 	if len(x.Not) > 0 {
-		out.Values = append(out.Values, wordList{"never", x.Not})
+		out.Values = append(out.Values, wordList{Label: "never", Words: x.Not})
 	}
 	if isObject && f.nested {
 		in := f.among(versions, inner.Versions)
@@ -229,9 +230,9 @@ func (f fieldMaker) words(enum string, versions []string) []wordList {
 		switch {
 		case len(more) == 0:
 		case len(out) == 0:
-			out = append(out, wordList{label(len(more)), more})
+			out = append(out, wordList{label(len(more)), more, restWords + "#" + enum})
 		default:
-			out = append(out, wordList{"and in " + v, more})
+			out = append(out, wordList{"and in " + v, more, ""})
 		}
 		known = append(known, more...)
 	}
@@ -322,8 +323,12 @@ func viewFields(r *renderer, list []field, id string, depth int) []fieldView {
 			r.at(v.ID, x.Name) // what lies deeper is found on the page of the objects
 		}
 		v.Type, v.Text = r.inlineQuiet(x.Type), r.inline(x.Text)
-		for _, w := range x.Values {
+		v.Values = slices.Clone(x.Values)
+		for i, w := range v.Values {
 			r.say(strings.Join(w.Words, " "))
+			if w.Href != "" {
+				v.Values[i].Href = r.href(w.Href)
+			}
 		}
 		if x.Inner != nil {
 			inner := x.Inner.view(r, v.ID, depth+1)

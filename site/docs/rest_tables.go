@@ -51,7 +51,7 @@ func (s *Site) restWoven(words []string) ([]block, error) {
 	case "objects":
 		return s.restObjectList(), nil
 	case "words":
-		return s.restWords(), nil
+		return s.restWordList(), nil
 	}
 	return nil, fmt.Errorf("nothing of REST is known as %q", strings.Join(words, " "))
 }
@@ -201,8 +201,8 @@ func objectUses(r spec.REST) map[string]string {
 	return out
 }
 
-// restWords is every list of words.
-func (s *Site) restWords() []block {
+// restWordList is every list of words.
+func (s *Site) restWordList() []block {
 	r := s.index.REST()
 	meaning := map[string]map[string]string{"results": {}, "notifications": {}, "terminalLines": {}, "allLines": {}, "lineFormats": {}}
 	for _, x := range s.index.Results() {

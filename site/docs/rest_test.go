@@ -65,7 +65,7 @@ func (s sheet) says(words string) {
 func (s sheet) item(id string) string {
 	s.t.Helper()
 	part := s.anchor(id)
-	for _, end := range []string{`<li id="`, `<li class="choice"`, "</ul>\n</div>"} {
+	for _, end := range []string{`<li id="`, `<li class="choice"`, "</li>"} {
 		if at := strings.Index(part[min(1, len(part)):], end); at > 0 {
 			part = part[:at+1]
 		}
@@ -226,6 +226,12 @@ func TestREST(t *testing.T) {
 					for _, want := range []string{fmt.Sprint(refused.Status), refused.When, v, refused.Text(v)} {
 						if !strings.Contains(item, want) {
 							t.Errorf("of %s it does not say %q:\n%s", refused.Name, want, item)
+						}
+					}
+					for _, other := range spec.RESTVersions() {
+						meets := slices.ContainsFunc(r.Refusals(e, other), func(x spec.RESTError) bool { return x.Name == refused.Name })
+						if !meets && strings.Contains(item, " "+other+" ") && !strings.Contains(refused.When+refused.Text(v), other) {
+							t.Errorf("%s is said to be met in %s:\n%s", refused.Name, other, item)
 						}
 					}
 				}
