@@ -165,6 +165,14 @@ func (r *record) Write(p []byte) (int, error) {
 	return r.buf.Write(p)
 }
 
+// take returns what was logged since the last time.
+func (r *record) take() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.buf.Reset()
+	return r.buf.String()
+}
+
 func (r *record) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
