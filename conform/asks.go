@@ -91,7 +91,7 @@ func asks(frames []Frame) []*ask {
 			continue
 		case Pong:
 			on(func(a *ask) {
-				if a.id == "" && a.acked < 0 {
+				if a.id == "" && a.acked < 0 && !frames[a.at].At.After(f.Pinged) {
 					a.acked = i
 				}
 			})

@@ -38,6 +38,9 @@ type Frame struct {
 	Status        int    `json:"status,omitzero"`   // of a refusal
 	WrongKey      bool   `json:"wrongKey,omitzero"` // the till did not use the key of the check
 
+	// Of a pong: when it was asked for. It says nothing about what was said later.
+	Pinged time.Time `json:"pinged,omitzero"`
+
 	// Of one that was closed.
 	ByTill bool `json:"byTill,omitzero"`
 	Cut    bool `json:"cut,omitzero"` // by the checker, as a network does

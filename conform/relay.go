@@ -348,6 +348,7 @@ func (r *Relay) loses(p *pair, fromGateway bool, text []byte) bool {
 func (r *Relay) pinged(number int, p *pair, answer func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	at, lost := time.Now(), p.lost
 	// One that cannot be sent is not answered.
 	_ = p.till.Ping(func() {
 		r.mu.Lock()
@@ -355,8 +356,8 @@ func (r *Relay) pinged(number int, p *pair, answer func()) {
 		if r.pairs[number] != p {
 			return
 		}
-		r.cfg.Saw(Frame{At: time.Now(), Conn: number, Kind: Pong})
-		if p.lost != nil && p.lost.id == "" {
+		r.cfg.Saw(Frame{At: time.Now(), Conn: number, Kind: Pong, Pinged: at})
+		if lost != nil && lost.id == "" {
 			r.cut()
 			return
 		}

@@ -16,7 +16,7 @@ const noSuchTable = "NO SUCH TABLE"
 // locked, and when it is paid, another card machine asks for it.
 func tableScene(o TableOptions) *Scene {
 	table, waiter := o.Tables[0], o.Waiters[0]
-	asked := books(table, waiter)
+	asked, half := books(table, waiter), pounds((tableDue-tablePart)/2)
 	return &Scene{
 		Name: "pat.table", Text: "A table is listed, locked and paid in parts.",
 		Steps: []Act{{
@@ -27,7 +27,7 @@ func tableScene(o TableOptions) *Scene {
 			Question: "A card machine has table " + table + " now. Does the till keep everybody from editing it?",
 		}, {
 			Name: "booked", Order: asked,
-			Question: "Has the till booked three payments for table " + table + ": 20.00, 22.05 and 22.05?",
+			Question: "Has the till booked three payments for table " + table + ": " + pounds(tablePart) + ", " + half + " and " + half + "?",
 		}, {
 			Name: "gratuity", Order: asked,
 			Question: "Has it booked a gratuity of " + pounds(tableTip) + " apart from them?",

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tillwire/tillwire/conform"
 	"github.com/tillwire/tillwire/spec"
@@ -191,6 +192,31 @@ func TestTwoConnections(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A pong acknowledges what was said before its ping, and nothing later.
+func TestPongOfAnEarlierPing(t *testing.T) {
+	told := time.Date(2026, 10, 7, 21, 4, 11, 0, time.UTC)
+	for _, tt := range []struct {
+		pinged time.Time
+		hint   string
+	}{
+		{told.Add(-time.Second), "has not answered the ping that followed"},
+		{told, "second time"},
+		{told.Add(time.Second), "second time"},
+	} {
+		frames := talk(lock12Yes + paid12 + "pong\n")
+		frames[2].At, frames[3].Pinged = told, tt.pinged
+		for _, c := range conform.TableChecks(conform.TableOptions{}) {
+			if c.ID != "pat.once" {
+				continue
+			}
+			v := c.Judge(&conform.Seen{Order: conform.Order{Table: "12"}, Frames: frames})
+			if !strings.Contains(v.Hint, tt.hint) {
+				t.Errorf("pinged %v after: %q: %s; want …%s…", tt.pinged.Sub(told), v.State, v.Hint, tt.hint)
+			}
+		}
 	}
 }
 
