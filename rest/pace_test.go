@@ -3,6 +3,7 @@ package rest_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,33 @@ func TestPaceIsSet(t *testing.T) {
 		}
 		for i := range 10_000 {
 			w.do(ask{path: fmt.Sprintf("%s/transactions/r%d", of(tid), i)}).is(http.StatusNotFound)
+		}
+	})
+}
+
+// TestPollingWritesNothing looks at everything ten thousand times, while it runs,
+// asks, and has ended.
+func TestPollingWritesNothing(t *testing.T) {
+	inWorldWith(t, rest.Config{Pace: rest.Pace{Hold: time.Nanosecond}}, func(w *world) {
+		list := slices.DeleteFunc(w.endpoints(), func(e endpoint) bool { return e.ask.method != "" || e.name == "events" })
+		for _, goOn := range []func(){func() {}, w.pdq.asksSignature, func() { w.pdq.ends(outcome(txn.Successful)) }} {
+			goOn()
+			pass(time.Second) // notes come to disk a moment later
+			written, reads := w.store.written(), 0
+			for reads < 10_000 {
+				for _, e := range list {
+					for _, version := range e.versions {
+						got := &pipe{header: http.Header{}}
+						if w.h.ServeHTTP(got, e.ask.in(version).request()); got.status != http.StatusOK {
+							t.Fatalf("%s: %d", e.name, got.status)
+						}
+						reads++
+					}
+				}
+			}
+			if got := w.store.written(); got != written {
+				t.Errorf("%d appends under %d reads", got-written, reads)
+			}
 		}
 	})
 }

@@ -127,6 +127,7 @@ func (w *world) brings() string {
 func TestEachEndpointRefuses(t *testing.T) {
 	inWorld(t, func(w *world) {
 		written := -1
+		large := strings.Repeat(" ", 2<<20)
 		w.each(func(e endpoint) {
 			if written < 0 {
 				written = w.store.written()
@@ -166,7 +167,7 @@ func TestEachEndpointRefuses(t *testing.T) {
 
 			if e.read {
 				a = e.ask
-				a.body = e.ask.body + strings.Repeat(" ", 2<<20)
+				a.body = large
 				w.refuses(a, spec.RESTBodyTooLarge)
 				for _, body := range []string{"", "{", `{"accepted":true,"reportType":"X_BALANCE","transactionType":"SALE","amount":1,"currency":"GBP"`, e.ask.body + "x", e.ask.body + "{}", "[]", "null", "1", `"` + "\xff" + `"`, "\x00", `{"x":"` + "\xff" + `"}`} {
 					a = e.ask
