@@ -166,7 +166,7 @@ func (t *Till) LockTable(ctx context.Context, name table.TableID, w LockWish) er
 	})
 	if err == nil && over != "" {
 		t.g.metrics.overrides.Inc()
-		t.g.log.Warn("a till overrode the lock of a stored table", "site", t.Site(), "table", name, "held by", over, "by", w.Holder, "key", t.key)
+		t.g.log.Warn("a till overrode the lock of a stored table", "site", t.Site(), "table", receipt.MaskPANs(string(name)), "held by", receipt.MaskPANs(over), "by", receipt.MaskPANs(w.Holder), "key", t.key)
 	}
 	return err
 }

@@ -187,6 +187,7 @@ func TestTableBodies(t *testing.T) {
 			{"waiterids", `"newWaiterIds":["123456789012345678901"]`, false},
 			{"waiterids", `"newWaiterIds":[""]`, false},
 			{"waiterids", `"newWaiterIds":[1]`, false},
+			{"waiterids", `"newWaiterIds":["a\u0000"]`, false},
 			{"lock", `"locked":"false"`, true},
 			{"lock", `"locked":null`, false},
 			{"lock", `"locked":true,"lockedBy":"` + strings.Repeat("x", 65) + `"`, false},

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"math"
+	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -79,7 +80,11 @@ func (o *object) tableName(name string) string {
 func (o *object) waiterIDs(name string) []string {
 	out := []string{}
 	if !o.each(name, MaxWaiterIDs, func(at string, value jsontext.Value) {
-		out = append(out, o.textWithinOf(at, value, 1, MaxWaiterID))
+		id := o.textWithinOf(at, value, 1, MaxWaiterID)
+		if o.fault == nil && hasControl(id) {
+			o.fault = newFault(at, RulePattern, spec.RESTFaultCharacters, "least", "1", "most", strconv.Itoa(MaxWaiterID))
+		}
+		out = append(out, id)
 	}) {
 		return nil
 	}
