@@ -73,6 +73,7 @@ function connect() {
   const stop = (text) => {
     console.log(text);
     socket.removeAllListeners().on('error', () => {}).terminate();
+    process.stdin.destroy(); // which would keep it running
     process.exitCode = 1;
   };
   socket.on('open', () => { wait = 500; console.log('connected'); });
