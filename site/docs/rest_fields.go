@@ -362,7 +362,10 @@ func (f fields) write(r *renderer, b *strings.Builder, indent string) {
 
 func writeFields(r *renderer, b *strings.Builder, list []field, indent string) {
 	for _, x := range list {
-		fmt.Fprintf(b, "%s- `%s`: %s", indent, x.Name, r.mdLinks(x.Type))
+		fmt.Fprintf(b, "%s- `%s`", indent, x.Name)
+		if x.Type != "" {
+			b.WriteString(": " + r.mdLinks(x.Type))
+		}
 		if len(x.Versions) > 0 {
 			b.WriteString(", in " + strings.Join(x.Versions, ", "))
 		}

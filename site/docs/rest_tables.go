@@ -217,33 +217,28 @@ func (s *Site) restWordList() []block {
 	for _, x := range s.index.ReceiptFormats() {
 		meaning["lineFormats"][x.Value] = x.Meaning
 	}
+	f := fieldMaker{rest: r}
 	var blocks []block
 	for _, e := range r.Enums() {
-		t := table{Dense: true, Head: []string{"word", "in"}}
-		means := meaning[e.From]
 		where, used := wordUses(r, e.Name)
-		if means != nil {
-			t.Head = []string{"word", "means", "in"}
-		}
-		for _, v := range e.Values {
-			var in []string
-			for _, version := range newestFirst(spec.RESTVersions()) {
-				if slices.Contains(e.In(version), v.Value) && slices.Contains(used, version) {
-					in = append(in, version)
-				}
+		h := heading{Level: 2, ID: e.Name, Text: "`" + e.Name + "`"}
+		if len(used) < len(spec.RESTVersions()) {
+			for _, v := range used {
+				h.Badges = append(h.Badges, badge{Text: v})
 			}
-			cells := []string{"`" + v.Value + "`"}
-			if means != nil {
-				cells = append(cells, means[v.Value])
-			}
-			t.Rows = append(t.Rows, row{ID: e.Name + "." + v.Value, Cells: append(cells, strings.Join(in, ", "))})
 		}
-		blocks = append(blocks, heading{Level: 2, ID: e.Name, Text: "`" + e.Name + "`"}, prose{where}, t)
+		list := fields{ID: e.Name}
+		for _, w := range e.Values {
+			in := slices.DeleteFunc(slices.Clone(used), func(v string) bool { return !slices.Contains(e.In(v), w.Value) })
+			list.List = append(list.List, field{Name: w.Value, Versions: f.only(in, used), Text: meaning[e.From][w.Value]})
+		}
+		blocks = append(blocks, h, prose{where}, list)
 	}
 	return blocks
 }
 
-// wordUses says where a list of words is used, and in which versions.
+// wordUses says where a list of words is used, and in which versions, the newest
+// first.
 func wordUses(r spec.REST, enum string) (string, []string) {
 	var where, versions []string
 	for _, o := range r.Objects() {
@@ -266,5 +261,5 @@ func wordUses(r spec.REST, enum string) (string, []string) {
 			}
 		}
 	}
-	return "In " + strings.Join(where, ", ") + ".", versions
+	return "In " + strings.Join(where, ", ") + ".", slices.Compact(newestFirst(versions))
 }

@@ -322,14 +322,18 @@ func TestRESTTables(t *testing.T) {
 	words := sheetOf(t, s, "rest/words")
 	for _, e := range r.Enums() {
 		for _, v := range e.Values {
-			part, _, _ := strings.Cut(words.anchor(e.Name+"."+v.Value), "</tr>")
-			if v.Since != "" && strings.Contains(legible("<"+part), spec.V1) {
-				t.Errorf("%s of %s is said to be in v1: %s", v.Value, e.Name, part)
+			if got, want := words.item(e.Name+"."+v.Value), v.Value+" "+v.Since; !strings.HasPrefix(got+" ", want) {
+				t.Errorf("%s of %s: %q, want it to begin with %q", v.Value, e.Name, got, want)
 			}
 		}
 	}
+	for _, x := range s.index.Notifications() {
+		if !strings.Contains(words.item("notification."+x.Value), legible(strings.ReplaceAll(x.Meaning, "`", ""))) {
+			t.Errorf("what %s means is not said", x.Value)
+		}
+	}
 	// What no field of a version can say is not said to be in it.
-	if part, _, _ := strings.Cut(words.anchor("capability.SALE"), "</tr>"); strings.Contains(part, "v2") || !strings.Contains(part, "v1, v0") {
+	if part, _, _ := strings.Cut(words.anchor("capability"), "</h2>"); !strings.HasPrefix(legible("<"+part), "capability v1 v0 ") {
 		t.Errorf("capabilities are in v1 and v0: %s", part)
 	}
 
