@@ -16,7 +16,9 @@ import (
 	"github.com/tillwire/tillwire/gateway"
 	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/journal/memory"
+	"github.com/tillwire/tillwire/money"
 	"github.com/tillwire/tillwire/report"
+	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/terminal/sim"
 	"github.com/tillwire/tillwire/txn"
@@ -241,6 +243,46 @@ func TestTillPolls(t *testing.T) {
 			if by := p.looks(id).SignedBy; by != txn.ByTimeout {
 				s.t.Errorf("signed by %q", by)
 			}
+		}},
+		{"a signature while the terminal is away", func(s *shop, p *polling) {
+			id := p.begins(aSale)
+			s.pdq.say(terminal.SignatureWanted{ID: id, Wish: txn.SignatureWish{Type: txn.Sale, Method: txn.MethodChip}})
+			s.pdq.say(terminal.WentAway{})
+			p.sees(id, started, signature, inProgress, "signature?")
+			s.pdq.query = going
+			s.pdq.say(terminal.CameBack{}, terminal.WentAway{})
+			p.sees(id, started, signature, inProgress, "signature?")
+			if said, err := p.AnswerSignature(s.t.Context(), tid, id, false, nil); said != gateway.SignatureTaken || err != nil {
+				s.t.Errorf("it came to %d, %v", said, err)
+			}
+			s.pdq.say(terminal.CameBack{})
+			s.terminalHeard(s.pdq, "answer false", 1)
+			p.sees(id, started, signature, inProgress, sigDone)
+		}},
+		{"a signature after the end was told", func(s *shop, p *polling) {
+			id := p.begins(aSale)
+			sleep(150 * time.Second)
+			s.pdq.say(terminal.SignatureWanted{ID: id, Wish: txn.SignatureWish{Type: txn.Sale, Method: txn.MethodChip}})
+			sleep(51 * time.Second)
+			if said, err := p.AnswerSignature(s.t.Context(), tid, id, false, nil); said != gateway.SignatureUnwanted || err != nil {
+				s.t.Errorf("it came to %d, %v", said, err)
+			}
+			s.terminalHeard(s.pdq, "answer false", 0)
+		}},
+		{"an account verification in the terminal's currency", func(s *shop, p *polling) {
+			w := gateway.Wish{TID: tid, Txn: txn.Request{Type: txn.AccountVerification}, Key: "k"}
+			id := p.begins(w)
+			if got := s.recorded().Request.Currency; got != "GBP" {
+				s.t.Errorf("recorded in %q", got)
+			}
+			for _, currency := range []money.Currency{"", "GBP"} { // said or not, it is the same
+				w.Txn.Currency = currency
+				if b, err := p.Begin(s.t.Context(), w); err != nil || b.ID != id || !b.Replayed {
+					s.t.Errorf("%+v, %v", b, err)
+				}
+			}
+			w.Txn.Currency = "EUR"
+			p.refused(w, gateway.ErrKeyDiffers)
 		}},
 		{"a report", func(s *shop, p *polling) {
 			id := p.begins(gateway.Wish{TID: tid, Report: report.ZBalance})
@@ -680,4 +722,43 @@ func crashPolled(t *testing.T, tid string, wish gateway.Wish, at crash, then fun
 		t.Errorf("%d transactions instead of two", len(all))
 	}
 	return appends
+}
+
+// TestTillSignsAfterRestart: a question that was open when a gateway died is one
+// question still, and its answer counts.
+func TestTillSignsAfterRestart(t *testing.T) {
+	store := memory.New()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, store, io.Discard)
+		id := s.polling(demoKey).begins(aSale)
+		wanted := terminal.SignatureWanted{ID: id, Wish: txn.SignatureWish{Type: txn.Sale, Method: txn.MethodChip}}
+		s.pdq.say(wanted)
+		sleep(time.Second)
+		s.g.Close()
+		s.pdq.query = going
+		s.open(io.Discard, gateway.Limits{})
+		s.pdq.say(wanted)
+		p := s.polling(demoKey)
+		p.sees(id, started, signature, inProgress, "signature?")
+		if said, err := p.AnswerSignature(t.Context(), tid, id, false, nil); said != gateway.SignatureTaken || err != nil {
+			t.Errorf("it came to %d, %v", said, err)
+		}
+		p.sees(id, started, signature, inProgress, sigDone)
+		s.terminalHeard(s.pdq, "answer false", 1)
+	})
+}
+
+// TestTillHearsOfTheJournal: whatever is wrong with a journal, a till hears that
+// nothing can be stored, and no more.
+func TestTillHearsOfTheJournal(t *testing.T) {
+	for _, err := range []error{journal.ErrFull, errLost} {
+		f := newFaulty()
+		inShop(t, f, func(s *shop) {
+			f.set(func(int, journal.Append) mishap { return mishap{before: err} }, nil)
+			var unavailable *gateway.UnavailableError
+			if _, got := s.polling(demoKey).Begin(s.t.Context(), aSale); !errors.As(got, &unavailable) || unavailable.Text != spec.UserMessageStorageFull {
+				s.t.Errorf("after %v it hears %v", err, got)
+			}
+		})
+	}
 }

@@ -26,7 +26,6 @@ const patience = 30 * time.Second
 
 // A house is the face behind the door, on a socket.
 type house struct {
-	t    *testing.T
 	addr string
 	pdq  *machine
 }
