@@ -146,7 +146,12 @@ func (r *renderer) prose(md string) (template.HTML, error) {
 			r.at(string(anchor), words)
 			return ast.WalkSkipChildren, nil
 		case *ast.Text:
-			r.say(string(n.Segment.Value(source)))
+			words := string(n.Segment.Value(source))
+			if before, ok := n.PreviousSibling().(*ast.Text); ok && before.Segment.Stop == n.Segment.Start && !strings.HasSuffix(string(before.Segment.Value(source)), " ") {
+				r.entries[len(r.entries)-1].Text += words // one word, as in TIMED_OUT
+			} else {
+				r.say(words)
+			}
 		case *ast.FencedCodeBlock:
 			for i := range n.Lines().Len() {
 				line := n.Lines().At(i)

@@ -52,7 +52,7 @@ func (s *Site) endpoint(e spec.RESTEndpoint) *Page {
 
 	f := fieldMaker{rest: r, nested: true}
 	p.blocks = append(p.blocks, heading{Level: 2, ID: "request", Text: "Request"})
-	p.blocks = append(p.blocks, prose{fmt.Sprintf("%s `%s`%s", anyOf(e.Methods), e.Path, retail(e))})
+	p.blocks = append(p.blocks, prose{fmt.Sprintf("%s `%s`%s What holds for every request is in the [overview](%s).", anyOf(e.Methods), e.Path, whereElse(e), restBase)})
 	p.blocks = append(p.blocks, requestParts(f, e)...)
 	p.blocks = append(p.blocks, heading{Level: 2, ID: "answers", Text: "Answers"})
 	for _, a := range e.Answers {
@@ -63,11 +63,17 @@ func (s *Site) endpoint(e spec.RESTEndpoint) *Page {
 	return p
 }
 
-func retail(e spec.RESTEndpoint) string {
-	if rest, ok := strings.CutPrefix(e.Path, "/pac/"); ok {
-		return fmt.Sprintf(", in v0 also `/retail/%s`. What holds for every request is in the [overview](%s).", rest, restBase)
+// whereElse says which other path an endpoint has, and in which versions it is
+// if not in all.
+func whereElse(e spec.RESTEndpoint) string {
+	var out string
+	if len(e.Versions) < len(spec.RESTVersions()) {
+		out = " in " + strings.Join(newestFirst(e.Versions), " and ")
 	}
-	return fmt.Sprintf(". What holds for every request is in the [overview](%s).", restBase)
+	if rest, ok := strings.CutPrefix(e.Path, "/pac/"); ok {
+		out += ", in v0 also `/retail/" + rest + "`"
+	}
+	return out + "."
 }
 
 // newestFirst is how versions are listed on the pages.

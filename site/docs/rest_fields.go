@@ -319,7 +319,7 @@ func viewFields(r *renderer, list []field, id string, depth int) []fieldView {
 			anchor = x.Name
 		}
 		v := fieldView{field: x, ID: r.own(id + "." + anchor)}
-		if depth < 2 {
+		if depth == 0 {
 			r.at(v.ID, x.Name) // what lies deeper is found on the page of the objects
 		}
 		v.Type, v.Text = r.inlineQuiet(x.Type), r.inline(x.Text)
@@ -380,6 +380,9 @@ func writeFields(r *renderer, b *strings.Builder, list []field, indent string) {
 		}
 		if x.Pattern != "" {
 			fmt.Fprintf(b, ", pattern `%s`", x.Pattern)
+		}
+		if x.Example != "" {
+			fmt.Fprintf(b, ", as in `%s`", x.Example)
 		}
 		if x.Text != "" {
 			b.WriteString(". " + r.mdLinks(x.Text))

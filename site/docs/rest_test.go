@@ -115,6 +115,9 @@ func (s sheet) field(r spec.REST, below string, f spec.RESTField, versions []str
 			s.t.Errorf("%s#%s does not say %q:\n%s", s.name, id, w, item)
 		}
 	}
+	if at := strings.Index(s.markdown, " - `"+f.Name+"`"); at < 0 || f.Text != "" && !strings.Contains(s.markdown[at:], strings.Join(strings.Fields(f.Text), " ")) {
+		s.t.Errorf("%s.md does not say what %s is", s.name, f.Name)
+	}
 	if len(f.Versions) > 0 && slices.ContainsFunc(versions, func(v string) bool { return !slices.Contains(f.Versions, v) }) {
 		for _, v := range versions {
 			if has := strings.Contains(" "+item+" ", " "+v+" "); has != slices.Contains(f.Versions, v) && !strings.Contains(f.Text, v) {
@@ -371,7 +374,7 @@ func TestRESTIsFound(t *testing.T) {
 			t.Errorf("llms.txt does not name %s", e.Name)
 		}
 	}
-	for _, want := range []string{"404 TerminalUnavailable", "Poll a transaction", "lastKnownPaidAmount"} {
+	for _, want := range []string{"ACCOUNT_VERIFICATION pass over it", "404 TerminalUnavailable", "Poll a transaction", "lastKnownPaidAmount"} {
 		if !strings.Contains(search, want) {
 			t.Errorf("the search does not know %s", want)
 		}

@@ -307,10 +307,10 @@ func (n *node) Type() string {
 		t += " " + r
 	}
 	if n.MinLength != "" || n.MaxLength != "" {
-		t += ", " + span(n.MinLength, n.MaxLength) + " characters"
+		t += ", " + counted(n.MinLength, n.MaxLength, "character")
 	}
 	if n.MinItems != "" || n.MaxItems != "" {
-		t += ", " + span(n.MinItems, n.MaxItems) + " items"
+		t += ", " + counted(n.MinItems, n.MaxItems, "item")
 	}
 	if n.MaxProperties != "" {
 		if n.MaxProperties == "0" {
@@ -323,6 +323,14 @@ func (n *node) Type() string {
 		t += ", " + n.Format
 	}
 	return strings.TrimPrefix(strings.TrimSpace(t), ", ")
+}
+
+// counted is a span of things.
+func counted(least, most, thing string) string {
+	if most == "1" || most == "" && least == "1" {
+		return span(least, most) + " " + thing
+	}
+	return span(least, most) + " " + thing + "s"
 }
 
 func span(least, most string) string {
