@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -191,7 +192,7 @@ func (t *Till) Look(ctx context.Context, tid txn.TID, id txn.RequestID) (View, <
 			}
 			return nil
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, errClosed) { // else the journal is what is left
 			return View{}, nil, err
 		}
 		if v, changed, ok := t.site.polls.get(id); ok {

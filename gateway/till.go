@@ -164,6 +164,9 @@ func (t *Till) Begin(ctx context.Context, w Wish) (Begun, error) {
 func (t *Till) claimed(ctx context.Context, key string, w Wish) (Begun, error) {
 	before, err := t.sess().kept(key)
 	switch {
+	case err != nil && t.g.ctx.Err() != nil:
+		t.site.keys.free(key)
+		return Begun{}, errorOf(stopping())
 	case err != nil:
 		t.g.log.Error("what a request key stands for could not be read", "error", err)
 		t.site.keys.free(key)
@@ -324,7 +327,10 @@ func (t *Till) live(ctx context.Context, tid txn.TID, id txn.RequestID, f func(*
 		}
 		return nil
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, errClosed):
+		return false, errorOf(stopping())
+	case err != nil:
 		return false, err // it may be under way all the same
 	}
 	return found, nil

@@ -408,6 +408,35 @@ func TestJournalFails(t *testing.T) {
 	})
 }
 
+// TestStopped: a gateway that has stopped says so, and shows what it has.
+func TestStopped(t *testing.T) {
+	inWorld(t, func(w *world) {
+		list := w.endpoints()
+		unseen := w.pdq.newest() // which nobody has looked at yet
+		w.g.Close()
+		for _, e := range list {
+			for _, version := range e.versions {
+				a := e.ask.in(version)
+				switch {
+				case e.name == "events":
+					continue
+				case e.writes, e.name == "cancel", e.name == "signature":
+					if got := w.refuses(a, spec.RESTStopping); got.header.Get("Retry-After") != "5" {
+						t.Errorf("%s: Retry-After %q", e.name, got.header.Get("Retry-After"))
+					}
+				default:
+					w.do(a).is(http.StatusOK)
+				}
+			}
+		}
+		w.refuses(aSale().keyed("k"), spec.RESTStopping)
+		w.polled(of(tid) + "/transactions/" + string(unseen))
+		if strings.Contains(w.log.String(), "level=ERROR") {
+			t.Errorf("the log says %s", w.log)
+		}
+	})
+}
+
 // TestFaultOfOurOwn: a fault of the program is a 500 in the form of the version, says
 // nothing, and is logged.
 func TestFaultOfOurOwn(t *testing.T) {
