@@ -97,7 +97,7 @@ func asks(frames []Frame) []*ask {
 			})
 			continue
 		case Message:
-		case Opened, Refused:
+		case Opened, Refused, Asked:
 			continue
 		}
 		m := read(f.Text)
@@ -197,7 +197,7 @@ func (s *Seen) unasked(what string) Verdict {
 			connected = true
 		case Refused:
 			v = wait(what+": the till was refused as it connected: "+turnedAway(f), i)
-		case Message, Closed, Pong:
+		case Message, Closed, Pong, Asked:
 		}
 	}
 	if !connected && len(v.Frames) == 0 {

@@ -19,6 +19,18 @@ type Options struct {
 	// Unsigned is how long a signature can be answered in the line about none; 5 s
 	// by default.
 	Unsigned time.Duration
+	// Long is how long a sale takes that a till has to wait for, over REST; 190 s by
+	// default.
+	Long time.Duration
+}
+
+// RESTChecks are those for a till that asks over REST: all but what is about the
+// messages of the WebSocket, and what is about asking.
+func RESTChecks(o Options) []Check {
+	o.Long = cmp.Or(o.Long, 190*time.Second)
+	all := slices.DeleteFunc(Checks(o), func(c Check) bool { return c.ID == "pac.envelope" || c.ID == "pac.ids" })
+	at := slices.IndexFunc(all, func(c Check) bool { return c.ID == "pac.lostBefore" })
+	return slices.Insert(all, at, pacPoll(), pacPollToTheEnd(o.Long), pacRetry())
 }
 
 // Checks returns every check, in the order of a report. Those with acts are run

@@ -17,6 +17,7 @@ const (
 	Message Kind = "message" // a text message, either way
 	Closed  Kind = "closed"  // the connection ended
 	Pong    Kind = "pong"    // the till answered the gateway's ping, and so has all that was said before it
+	Asked   Kind = "asked"   // a till asked something over REST
 )
 
 // A Frame is one thing that was seen on the wire, in the order of the wire.
@@ -37,6 +38,13 @@ type Frame struct {
 	Installer     string `json:"installer,omitzero"`
 	Status        int    `json:"status,omitzero"`   // of a refusal
 	WrongKey      bool   `json:"wrongKey,omitzero"` // the till did not use the key of the check
+
+	// Of a request over REST, which is told as messages besides. Text says what was
+	// tolerated of it.
+	Method string `json:"method,omitzero"`
+	Key    string `json:"key,omitzero"` // its Idempotency-Key
+	// REST says that the frame stands for something of a till that asks over REST.
+	REST bool `json:"rest,omitzero"`
 
 	// Of a pong: when it was asked for. It says nothing about what was said later.
 	Pinged time.Time `json:"pinged,omitzero"`

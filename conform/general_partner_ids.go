@@ -9,7 +9,12 @@ func generalPartnerIDs() Check {
 			switch {
 			case f.Kind != Opened && (f.Kind != Refused || f.WrongKey):
 				continue
-			case f.Version != "v1":
+			case f.REST && f.Version != "v2":
+				if f.Kind == Opened {
+					return fail("the till asks in "+f.Version+" over REST, and so need not say its partner ids: put application/connect.v2+json into Accept", i)
+				}
+				continue
+			case !f.REST && f.Version != "v1":
 				if f.Kind == Opened {
 					return fail("the till connects without api-version=v1, and so without partner ids: use v1", i)
 				}

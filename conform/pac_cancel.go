@@ -23,6 +23,10 @@ func pacCancel() Check {
 			}
 			c, v, ok := s.ran("CANCELLED")
 			if !ok {
+				if c.answered < 0 && s.Frames[c.at].REST {
+					v = wait("the till has not looked at the sale again after its wish to cancel was heard: 202 is no result, so look until transactionResult is there", c.at, wish.at)
+					v.Else = Failed
+				}
 				return v
 			}
 			return pass(c.at, wish.at, c.answered)

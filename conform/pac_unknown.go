@@ -43,7 +43,12 @@ func pacUnknown() Check {
 			case c.closed >= 0 && s.Frames[c.closed].ByTill:
 				return fail("the till has closed the connection after a notification with a value or a member that it does not know: pass over what you do not know, and wait for the response", c.at, added, c.closed)
 			}
-			return wait("the sale was not answered", c.at, added)
+			v := wait("the sale was not answered", c.at, added)
+			if s.Frames[c.at].REST {
+				v = wait("the till has stopped looking at the sale after a notification or a member that it does not know: pass over what you do not know, and look until transactionResult is there", c.at, added)
+				v.Else = Failed
+			}
+			return v
 		},
 	}}}
 }

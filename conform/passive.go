@@ -155,7 +155,7 @@ func (s *Scorer) Saw(c Caller, f Frame, ref uint64) {
 		}
 	case Closed:
 		delete(t.open, f.Conn)
-	case Message, Pong:
+	case Message, Pong, Asked:
 		t.open[f.Conn] = f.Path
 	case Refused:
 	}

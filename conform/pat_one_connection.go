@@ -61,7 +61,7 @@ func twice(frames []Frame) bool {
 				return true
 			}
 			delete(open, f.Conn)
-		case Refused, Message, Pong:
+		case Refused, Message, Pong, Asked:
 		}
 	}
 	return false

@@ -31,6 +31,7 @@ type Relay struct {
 	lose   string // method of the notice whose acknowledgement is lost; empty for none
 	away   bool   // tills are not let in
 	pairs  map[int]*pair
+	rest   *restTap
 }
 
 // A RelayConfig says between whom a relay stands.
@@ -58,7 +59,7 @@ type pair struct {
 // NewRelay makes a relay. Serve it, then Close it.
 func NewRelay(cfg RelayConfig) *Relay {
 	cfg.Lingers = cmp.Or(cfg.Lingers, 500*time.Millisecond)
-	r := &Relay{cfg: cfg, conns: cfg.After, pairs: map[int]*pair{}}
+	r := &Relay{cfg: cfg, conns: cfg.After, pairs: map[int]*pair{}, rest: newRESTTap()}
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
 	return r
 }
@@ -79,9 +80,13 @@ func (r *Relay) Close() error {
 		p.till.Abort()
 		p.gateway.Abort()
 	}
+	for _, c := range r.rest.conns {
+		c.cut()
+	}
 	r.mu.Unlock()
 	err := r.server.Close()
 	r.done.Wait()
+	r.rest.client.CloseIdleConnections()
 	return err
 }
 
@@ -99,6 +104,7 @@ func (r *Relay) cut() {
 		p.till.Abort()
 		p.gateway.Abort()
 	}
+	r.cutREST()
 }
 
 // ended tells the end of a connection, once. The caller holds r.mu.
@@ -120,6 +126,7 @@ func (r *Relay) HangUp() {
 		p.till.StartClose(ws.GoingAway, "")
 		p.gateway.Abort()
 	}
+	r.cutREST()
 }
 
 // Linger keeps back for a moment what a gateway says after a message with that
@@ -133,7 +140,8 @@ func (r *Relay) Linger(after string) {
 
 // Lose cuts the till's connections when it acknowledges the next notice by that
 // method, with an answer or with the pong to the ping that followed; the
-// acknowledgement is not handed on. The empty method ends that.
+// acknowledgement is not handed on. For a till that asks over REST "transactions"
+// loses the answer to the next one that it begins. The empty method ends that.
 func (r *Relay) Lose(method string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -164,6 +172,9 @@ func (r *Relay) Say(conn int, text string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.pairs[conn]
+	if p == nil && r.sayREST(conn, text) {
+		return nil
+	}
 	if p == nil {
 		return fmt.Errorf("conform: connection %d is closed", conn)
 	}
@@ -184,10 +195,16 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		panic(http.ErrAbortHandler) // the connection ends without an answer
 	}
 	r.done.Add(1)
+	r.mu.Unlock()
+	defer r.done.Done()
+	if !ws.IsUpgrade(req) && isREST(req) {
+		r.serveREST(w, req)
+		return
+	}
+	r.mu.Lock()
 	r.conns++
 	number := r.conns
 	r.mu.Unlock()
-	defer r.done.Done()
 
 	query := req.URL.Query()
 	f := Frame{

@@ -114,6 +114,9 @@ func (f Frame) Tell() string {
 	}
 	switch f.Kind {
 	case Opened:
+		if f.REST {
+			return fmt.Sprintf("till comes to %s over REST, %s", f.Path, f.Version)
+		}
 		return fmt.Sprintf("till connects to %s, %s", f.Path, cmp.Or(f.Version, "no api-version"))
 	case Refused:
 		return fmt.Sprintf("till is refused at %s with status %d", f.Path, f.Status)
@@ -127,6 +130,15 @@ func (f Frame) Tell() string {
 		return "gateway closes the connection"
 	case Pong:
 		return "till answers a ping"
+	case Asked:
+		text := fmt.Sprintf("till asks %s %s", f.Method, f.Path)
+		if f.Key != "" {
+			text += " under the key " + f.Key
+		}
+		if f.Text != "" {
+			text += ": " + f.Text
+		}
+		return text
 	case Message:
 	}
 	return who + ": " + f.Text

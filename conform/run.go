@@ -363,7 +363,7 @@ func alive(frames []Frame) []int {
 			open = append(open, f.Conn)
 		case Closed:
 			open = slices.DeleteFunc(open, func(n int) bool { return n == f.Conn })
-		case Refused, Message, Pong:
+		case Refused, Message, Pong, Asked:
 		}
 	}
 	return open

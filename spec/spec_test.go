@@ -777,7 +777,7 @@ func TestChecklist(t *testing.T) {
 		ids[l.ID] = true
 		sides[l.Side]++
 	}
-	if diff := cmp.Diff(map[string]int{"general": 6, "pac": 30, "pat": 13}, sides); diff != "" {
+	if diff := cmp.Diff(map[string]int{"general": 6, "pac": 32, "pat": 13}, sides); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
 }

@@ -59,10 +59,14 @@ type checkFlags struct {
 	TLSCert     string        `name:"tls-cert" type:"path" env:"TILLWIRE_TLS_CERT" placeholder:"FILE" help:"Certificate chain, PEM, for a till on another machine; with --tls-key."`
 	TLSKey      string        `name:"tls-key" type:"path" env:"TILLWIRE_TLS_KEY" placeholder:"FILE" help:"Private key of the certificate, PEM."`
 	dataFlags
+
+	overREST bool
 }
 
 type checkPacCmd struct {
 	checkFlags
+	REST    bool          `name:"rest" help:"The till asks over REST."`
+	Long    time.Duration `default:"190s" placeholder:"TIME" help:"With --rest: how long the longest sale takes, which the till has to look at to its end."`
 	Cashier time.Duration `default:"5s" placeholder:"TIME" help:"How long a signature is looked at where somebody is to take time, and how long the gateway waits for an answer where nobody gives one."`
 }
 
@@ -74,6 +78,7 @@ data folder gives the key that signs the report, and is not used otherwise.
 
     tillwire check pac
     tillwire check pac --list --json
+    tillwire check pac --rest
     tillwire check pac --only pac.sale,pac.refund --limit 2m
     tillwire check pac --state monday.json          leave with quit, and go on there later
     tillwire check pac --listen 0.0.0.0:8443 --tls-cert shop.pem --tls-key shop.key
@@ -85,10 +90,18 @@ usage. A line of the optional ones may be left out, but not fail.`
 
 // Run tries a till.
 func (c checkPacCmd) Run(s streams) error {
-	if c.Cashier <= 0 {
-		return usage("--cashier must be more than nothing")
+	if c.Cashier <= 0 || c.Long <= 0 {
+		return usage("--cashier and --long must be more than nothing")
 	}
-	return c.run(s, spec.PAC, conform.Checks(conform.Options{Slow: c.Cashier, Unsigned: c.Cashier}))
+	o := conform.Options{Slow: c.Cashier, Unsigned: c.Cashier, Long: c.Long}
+	if !c.REST {
+		return c.run(s, spec.PAC, conform.Checks(o))
+	}
+	if c.Limit > 0 && c.Long >= c.Limit {
+		return usage("--limit must be more than --long")
+	}
+	c.overREST = true
+	return c.run(s, spec.PAC, conform.RESTChecks(o))
 }
 
 // run tries a till that speaks one face, by those checks.
@@ -140,6 +153,9 @@ func (c checkFlags) run(s streams, side spec.Side, all []conform.Check) (err err
 	defer func() { err = errors.Join(err, bench.close()) }()
 	bench.url = tillURL(c.Listen, listener, bench.key)
 	address := strings.Replace(bench.url, "/pac?", "/"+string(side)+"?", 1)
+	if c.overREST {
+		address = restURL(bench.url)
+	}
 
 	run := conform.NewRun(conform.Config{
 		Checks: checks, Stage: bench, Hands: c.hands(s, address), Answers: answers, Earlier: earlier.Report, Product: "tillwire " + thisBuild().Version, Side: string(side),
@@ -220,7 +236,7 @@ type checkLine struct {
 // list prints the checklist.
 func (c checkFlags) list(s streams) error {
 	needs := map[string]conform.Needs{}
-	for _, k := range slices.Concat(conform.TableChecks(conform.TableOptions{}), conform.Checks(conform.Options{})) {
+	for _, k := range slices.Concat(conform.TableChecks(conform.TableOptions{}), conform.Checks(conform.Options{}), conform.RESTChecks(conform.Options{})) {
 		needs[k.ID] = k.Needs
 	}
 	lines := []checkLine{}

@@ -91,6 +91,21 @@ func tillURL(asked string, l net.Listener, key string) string {
 	return (&url.URL{Scheme: scheme, Host: at, Path: "/pac", RawQuery: q.Encode()}).String()
 }
 
+// restURL is the address for a till that asks over REST, with the key as its
+// password.
+func restURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address // it was made here
+	}
+	q := u.Query()
+	u.Scheme, u.Path, u.User = "http"+strings.TrimPrefix(u.Scheme, "ws"), "/", url.UserPassword("till", q.Get("token"))
+	q.Del("token")
+	q.Del("api-version")
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
 // tellAddress says how the till is to be set.
 func tellAddress(s streams, address string) {
 	u, err := url.Parse(address)
@@ -98,6 +113,11 @@ func tellAddress(s streams, address string) {
 		return // it was made here
 	}
 	fmt.Fprintf(s.err, "Set up the till for this address, which stays the same for the whole run:\n\n%s\n\n", address)
-	fmt.Fprintf(s.err, "Where the till wants it in parts, the host is %s://%s and the key (token) %s.\n", u.Scheme, u.Host, u.Query().Get("token"))
+	key, what := u.Query().Get("token"), "the key (token)"
+	if u.User != nil {
+		key, _ = u.User.Password()
+		what = "the key, which is the password of HTTP Basic,"
+	}
+	fmt.Fprintf(s.err, "Where the till wants it in parts, the host is %s://%s and %s %s.\n", u.Scheme, u.Host, what, key)
 	fmt.Fprint(s.err, "Let it use its own software house and installer ids in place of those.\n")
 }
