@@ -94,6 +94,14 @@ func (w *watcher) stream(ctx context.Context) (rest.Transaction, error) {
 // take takes one event. What it returns has a result when the transaction has
 // ended.
 func (w *watcher) take(e serverEvent) (rest.Transaction, error) {
+	switch e.name {
+	case rest.EventNotification, rest.EventSignature, rest.EventFinished, rest.EventLate:
+	default: // one that this version of the library does not know
+		if e.id == w.last+1 {
+			w.last = e.id
+		}
+		return rest.Transaction{}, nil
+	}
 	if e.id != w.last+1 {
 		return rest.Transaction{}, errors.New("an event is missing")
 	}
@@ -122,7 +130,6 @@ func (w *watcher) take(e serverEvent) (rest.Transaction, error) {
 			return rest.Transaction{}, errors.Join(err, errNoStream)
 		}
 		return t, nil
-	default: // one that this version of the library does not know
 	}
 	w.last = e.id
 	return rest.Transaction{}, nil
