@@ -540,7 +540,7 @@ func (l faultList) html(r *renderer) (template.HTML, error) {
 	for _, e := range l.Rows {
 		rows = append(rows, view{
 			ID: r.own(e.ID), Title: e.Title, Place: e.Fault.Place, Rule: e.Fault.Rule, Badges: e.facts(),
-			Found: found(e.Text, e.Fault.Place), Text: element(string(e.Text)), Long: len(e.Text) > long,
+			Found: found(e.Text, e.Fault.Place), Text: element(strings.TrimSpace(string(e.Text))), Long: len(e.Text) > long,
 		})
 		r.say(e.Title + " " + e.Fault.Place)
 	}
@@ -575,7 +575,7 @@ func (l faultList) markdown(r *renderer) string {
 	var out []string
 	for _, e := range l.Rows {
 		text, place := fmt.Sprintf("`%s`", e.Text), fmt.Sprintf("`%s`", e.Fault.Place)
-		if len(e.Text) == 0 {
+		if len(bytes.TrimSpace(e.Text)) == 0 {
 			text = "(nothing)"
 		}
 		if e.Fault.Place == "" {

@@ -123,10 +123,9 @@ func answerParts(f fieldMaker, e spec.RESTEndpoint, a spec.RESTAnswer) []block {
 	id := fmt.Sprintf("answer-%d", a.Status)
 	h := heading{Level: 3, Text: fmt.Sprintf("%d %s", a.Status, http.StatusText(a.Status))}
 	if !slices.Equal(a.Versions, e.Versions) {
-		id += "-" + strings.Join(newestFirst(a.Versions), "-")
-		for _, v := range newestFirst(a.Versions) {
-			h.Badges = append(h.Badges, badge{Text: v})
-		}
+		in := newestFirst(a.Versions)
+		id += "-" + strings.Join(in, "-")
+		h.Text += ", in " + strings.Join(in, " and ")
 	}
 	h.ID = id
 	when := a.When

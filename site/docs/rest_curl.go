@@ -16,6 +16,10 @@ const (
 	curlSigner   = "VCMDEMOSIS0" // a signature is wanted
 )
 
+// curlLoop waits, for as long as it takes a simulated card machine and not for
+// ever.
+const curlLoop = "for try in $(seq 30)"
+
 // curlText says what the lines need.
 func curlText(e spec.RESTEndpoint) string {
 	text := "For a gateway that was started with `tillwire serve --dev`."
@@ -66,15 +70,15 @@ func curl(e spec.RESTEndpoint, version string) string {
 		if !ok {
 			continue
 		}
-		before = fmt.Sprintf("LOCATION=$(curl -s %s -d '%s' \\\n  %s%s | grep -o 'http[^\"]*')\n", curlKey, p.body, curlHost, begun)
+		before = fmt.Sprintf("LOCATION=$(curl -s %s \\\n  -d '%s' \\\n  %s%s | grep -o 'http[^\"]*')\n", curlKey, p.body, curlHost, begun)
 		at = `"$LOCATION` + rest + `"`
 	}
 	if e.Name == "signature" {
-		before += fmt.Sprintf("until curl -s %s \"$LOCATION\" | grep -q '\\[\"SIGNATURE_VERIFICATION\"'; do sleep 1; done\n", curlKey)
+		before += fmt.Sprintf(curlLoop+"\ndo curl -s %s \"$LOCATION\" | grep -q '\\[\"SIGNATURE_VERIFICATION\"' && break; sleep 1; done\n", curlKey)
 	}
 	if strings.Contains(at, "{reportId}") {
-		before = fmt.Sprintf("curl -s -o /dev/null -H 'Content-Type: application/json' -d '{\"type\":\"Z_BALANCE\"}' %s/dev/sites/demo/terminals/%s/report\n", curlHost, curlTerminal) +
-			fmt.Sprintf("LOCATION=$(curl -s %s %s/pat/reports | grep -o 'http[^\"]*' | head -1)\n", curlKey, curlHost)
+		before = fmt.Sprintf("curl -s -o /dev/null -H 'Content-Type: application/json' -d '{\"type\":\"Z_BALANCE\"}' \\\n  %s/dev/sites/demo/terminals/%s/report\n", curlHost, curlTerminal) +
+			fmt.Sprintf("LOCATION=$(curl -s %s \\\n  %s/pat/reports | grep -o 'http[^\"]*' | head -1)\n", curlKey, curlHost)
 		at = `"$LOCATION"`
 	}
 	if rest, ok := strings.CutPrefix(at, "/pac/"); ok {
@@ -89,7 +93,7 @@ func curl(e spec.RESTEndpoint, version string) string {
 		flags, accept = "-iN", "text/event-stream, "+accept
 	}
 	if r := spec.Default().REST(); slices.ContainsFunc(r.Refusals(e, version), func(x spec.RESTError) bool { return x.Name == spec.RESTReportRunning }) {
-		before += fmt.Sprintf("until curl -fs -o /dev/null %s -H 'Accept: %s' %s; do sleep 1; done\n", curlKey, accept, at)
+		before += fmt.Sprintf(curlLoop+"\ndo curl -fs -o /dev/null %s -H 'Accept: %s' %s && break; sleep 1; done\n", curlKey, accept, at)
 	}
 	lines := []string{"curl " + flags + " " + curlKey, "-H 'Accept: " + accept + "'"}
 	if version == spec.V2 {
