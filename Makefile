@@ -41,6 +41,7 @@ CHROME = sh -c 'for c in "$$CHROMIUM" chromium chromium-browser google-chrome ch
 setup: ## install what the tests need and is missing
 	@$(call need,sh -c 'command -v cc',gcc libc6-dev)
 	@$(call need,$(CHROME),chromium)
+	@$(call need,sh -c 'command -v curl',curl)
 	@if [ -d examples/python ]; then $(call need,$(WEBSOCKETS),python3-websockets); fi
 	@if [ -d examples/node ]; then \
 		$(call need,sh -c 'command -v node && command -v npm',nodejs npm); \
