@@ -339,7 +339,7 @@ func (x *restExchange) begun(status int, said []byte) {
 	}
 	for name, value := range asked {
 		if name != "transactionType" && name != "reportType" {
-			params[name] = plainly(value)
+			params[name] = plainly(name, value)
 		}
 	}
 	if key := x.req.Header.Get("Idempotency-Key"); key != "" {
@@ -502,6 +502,9 @@ func (x *restExchange) stream(answer *http.Response) {
 		if line != "" {
 			continue
 		}
+		if data == "" {
+			x.listens()
+		}
 		added := x.event(name, data, &place)
 		if _, err := x.w.Write(append(event.Bytes(), added...)); err != nil || flush.Flush() != nil {
 			return
@@ -512,6 +515,13 @@ func (x *restExchange) stream(answer *http.Response) {
 	if x.conn.ctx.Err() != nil {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// listens tells that the till still follows the events.
+func (x *restExchange) listens() {
+	x.relay.saw(Frame{
+		At: time.Now(), Conn: x.conn.number, Kind: Asked, REST: true, Method: http.MethodGet, Path: x.req.URL.Path, Text: "it follows the events",
+	})
 }
 
 // event tells one event, and returns what the checker adds behind it.
@@ -582,10 +592,12 @@ func methodName(word string) string {
 
 var oddWhole = regexp.MustCompile(`^(?:"(\d+)"|(\d+)\.0+)$`)
 
-// plainly is a value as the contract wants it written: REST takes whole numbers as
-// text, and with zeros behind a point.
-func plainly(value json.RawMessage) json.RawMessage {
-	if m := oddWhole.FindSubmatch(bytes.TrimSpace(value)); m != nil {
+func isAmount(name string) bool { return strings.HasPrefix(name, "amount") }
+
+// plainly is a field as the contract wants it written: REST takes amounts as text, and
+// with zeros behind a point.
+func plainly(name string, value json.RawMessage) json.RawMessage {
+	if m := oddWhole.FindSubmatch(bytes.TrimSpace(value)); m != nil && isAmount(name) {
 		return slices.Concat(m[1], m[2])
 	}
 	return value
@@ -599,7 +611,7 @@ func odd(body []byte) string {
 	}
 	var names []string
 	for name, value := range fields {
-		if strings.HasPrefix(name, "amount") && oddWhole.Match(bytes.TrimSpace(value)) {
+		if isAmount(name) && oddWhole.Match(bytes.TrimSpace(value)) {
 			names = append(names, name)
 		}
 	}

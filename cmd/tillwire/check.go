@@ -23,6 +23,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tillwire/tillwire/conform"
+	"github.com/tillwire/tillwire/rest"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/terminal/sim"
 )
@@ -462,7 +463,8 @@ func newCheckBench(s streams, under string, tills net.Listener, speed simSpeed, 
 	}
 	b.house, err = openHouse(context.Background(), houseConfig{
 		Dir: b.dir, Command: "tillwire check", Listen: "127.0.0.1:0", Dev: true, Speed: float64(speed), Seed: newSeed(),
-		Log: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelError})),
+		REST: rest.Config{KeepAlive: time.Second}, // so that who listens is seen to
+		Log:  slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
 		return nil, err

@@ -367,7 +367,7 @@ func (t *till) unknownOutcome(tid epos.TID, err error) error {
 	t.mu.Unlock()
 	if _, ok := t.client.(*epos.REST); ok && id != "" {
 		fmt.Fprintf(t.s.err, "tillwire: hint: tillwire epos --rest status --tid %s --request-id %s tells what became of it; the same request with --key %s goes on waiting for it\n", tid, id, t.key)
-	} else if ok {
+	} else if ok && t.key != "" {
 		fmt.Fprintf(t.s.err, "tillwire: hint: the same request with --key %s is one and the same, and goes on waiting for it\n", t.key)
 	} else if t.key != "" {
 		fmt.Fprintf(t.s.err, "tillwire: hint: tillwire epos status --tid %s --key %s tells what became of it; the same request with that --key goes on waiting for it\n", tid, t.key)
