@@ -48,7 +48,7 @@ func (s *Site) endpoint(e spec.RESTEndpoint) *Page {
 		p.blocks = append(p.blocks, heading{Level: 2, ID: "how", Text: "How it works"}, prose{how})
 	}
 	p.blocks = append(p.blocks, heading{Level: 2, ID: "curl", Text: "With curl"}, prose{curlText(e)})
-	p.blocks = append(p.blocks, curls(e)...)
+	p.blocks = append(p.blocks, curls(r, e)...)
 
 	f := fieldMaker{rest: r, nested: true}
 	p.blocks = append(p.blocks, heading{Level: 2, ID: "request", Text: "Request"})

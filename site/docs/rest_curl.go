@@ -22,7 +22,7 @@ const curlLoop = "for try in $(seq 30)"
 
 // curlText says what the lines need.
 func curlText(e spec.RESTEndpoint) string {
-	text := "For a gateway that was started with `tillwire serve --dev`."
+	text := "For a gateway with `--dev` as in [Getting started](/docs/start)."
 	switch {
 	case slices.Contains(e.Parameters, "tableName"):
 		text += " A table 12 has to be [stored](" + restBase + "createTable) before."
@@ -36,10 +36,10 @@ func curlText(e spec.RESTEndpoint) string {
 
 // curls are the lines that ask an endpoint, for each version, the newest first;
 // older ones are folded away.
-func curls(e spec.RESTEndpoint) []block {
+func curls(r spec.REST, e spec.RESTEndpoint) []block {
 	var blocks []block
 	for i, v := range newestFirst(e.Versions) {
-		b := snippet{Language: "sh", Title: "In " + v, Text: curl(e, v)}
+		b := snippet{Language: "sh", Title: "In " + v, Text: curl(r, e, v)}
 		if i == 0 {
 			blocks = append(blocks, b)
 		} else {
@@ -50,7 +50,7 @@ func curls(e spec.RESTEndpoint) []block {
 }
 
 // curl returns shell lines that ask an endpoint in a version.
-func curl(e spec.RESTEndpoint, version string) string {
+func curl(r spec.REST, e spec.RESTEndpoint, version string) string {
 	prefix := "/pac/"
 	if version == spec.V0 {
 		prefix = "/retail/"
@@ -92,7 +92,7 @@ func curl(e spec.RESTEndpoint, version string) string {
 	if slices.ContainsFunc(e.Answers, func(a spec.RESTAnswer) bool { return a.Stream }) {
 		flags, accept = "-iN", "text/event-stream, "+accept
 	}
-	if r := spec.Default().REST(); slices.ContainsFunc(r.Refusals(e, version), func(x spec.RESTError) bool { return x.Name == spec.RESTReportRunning }) {
+	if slices.ContainsFunc(r.Refusals(e, version), func(x spec.RESTError) bool { return x.Name == spec.RESTReportRunning }) {
 		before += fmt.Sprintf(curlLoop+"\ndo curl -fs -o /dev/null %s -H 'Accept: %s' %s && break; sleep 1; done\n", curlKey, accept, at)
 	}
 	lines := []string{"curl " + flags + " " + curlKey, "-H 'Accept: " + accept + "'"}

@@ -41,7 +41,7 @@ func (s *Site) restWoven(words []string) ([]block, error) {
 		if !slices.Contains(e.Versions, words[2]) {
 			return nil, fmt.Errorf("%s is not part of %s", of, words[2])
 		}
-		return one(snippet{Language: "sh", Title: e.Title, Text: curl(e, words[2])})
+		return one(snippet{Language: "sh", Title: e.Title, Text: curl(s.index.REST(), e, words[2])})
 	case "errors":
 		return s.restErrorList(), nil
 	case "faults":
