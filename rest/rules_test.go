@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tillwire/tillwire/gateway"
+	"github.com/tillwire/tillwire/receipt"
 	"github.com/tillwire/tillwire/report"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/terminal"
@@ -364,14 +365,15 @@ func TestLimits(t *testing.T) {
 	}
 	t.Run("cancelled before it was sent", func(t *testing.T) {
 		inWorld(t, func(w *world) {
-			w.pdq.say(terminal.WentAway{})
-			w.pdq.say(terminal.CameBack{})
-			at := w.begins(aSale())
-			w.pdq.cancel = func(txn.RequestID) error {
-				w.pdq.endsIn(0, txn.Cancelled)
-				return nil
+			w.store.set(func(c *counted) { c.slow = time.Second })
+			f := w.follows(aSale())
+			w.connects("pac").says(`{"jsonrpc":"2.0","id":1,"method":"cancelTransaction","params":{"tid":%q}}`, tid)
+			pass(time.Minute)
+			begun := &answer{w: w, body: f.pipe.text()}
+			if at := begun.path(); w.pdq.heard("start") != 0 || w.polled(at).object()["transactionResult"] != "CANCELLED" {
+				t.Errorf("the machine heard %q, and it is %s", w.pdq.calls, w.polled(at).body)
 			}
-			w.cancels(at, "v2").is(http.StatusAccepted)
+			at := begun.path()
 			if diff := cmp.Diff([]string{"TRANSACTION_FINISHED", "CANCELLING", "ATTEMPTING_CANCEL", "TRANSACTION_STARTED"}, w.polled(at).notes()); diff != "" {
 				t.Error(diff)
 			}
@@ -427,6 +429,29 @@ func TestReports(t *testing.T) {
 				if again := w.do(ask{path: at, version: version}); again.body != got.body {
 					t.Errorf("it was %s, and is %s", got.body, again.body)
 				}
+			}
+		}
+	})
+}
+
+// TestReportIsComplete: the words that tills wait for are there once, as a text.
+func TestReportIsComplete(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for name, c := range map[string]struct {
+			line  receipt.Line
+			times int
+		}{
+			"said by the machine": {receipt.Line{Type: receipt.Text, Value: "REPORT COMPLETE"}, 1},
+			"as no text":          {receipt.Line{Type: receipt.BoxDecline, Value: "REPORT COMPLETE"}, 2},
+			"as a part":           {receipt.Line{Type: receipt.Text, Value: "  REPORT COMPLETE"}, 2},
+		} {
+			at := w.begins(aReport("END_OF_DAY"))
+			r := reported(report.EndOfDay)
+			r.Lines = append(r.Lines, c.line)
+			w.pdq.say(terminal.Reported{ID: w.pdq.newest(), Report: r})
+			body := w.polled(at).body
+			if got := strings.Count(body, "REPORT COMPLETE"); got != c.times || !strings.Contains(body, `{"type":"TEXT","format":[],"value":"REPORT COMPLETE"}`) {
+				t.Errorf("%s: %s", name, body)
 			}
 		}
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tillwire/tillwire/journal"
 	"github.com/tillwire/tillwire/spec"
 	"github.com/tillwire/tillwire/terminal"
 	"github.com/tillwire/tillwire/txn"
@@ -199,6 +200,7 @@ func TestStream(t *testing.T) {
 		pass(time.Second) // notes come to disk a moment later
 		f.sees(retry, "1 notification TRANSACTION_STARTED")
 		w.pdq.shows("PRESENT_CARD", "REPLACE_PAPER")
+		f.sees() // before it is on disk it has no number
 		pass(time.Second)
 		f.sees("2 notification PRESENT_CARD", "3 notification REPLACE_PAPER")
 		w.pdq.asksSignature()
@@ -295,6 +297,32 @@ func TestStreamOfWhatIsLate(t *testing.T) {
 		body := w.polled(at).body
 		if strings.Contains(body, "lateResult") || !strings.Contains(body, "TIMED_OUT") {
 			t.Errorf("polled: %s", body)
+		}
+	})
+}
+
+// TestStreamWaitsForTheDisk: TIMED_OUT may be polled before it can be kept; the
+// stream has what is kept alone.
+func TestStreamWaitsForTheDisk(t *testing.T) {
+	inWorld(t, func(w *world) {
+		at := w.begins(aSale())
+		pass(time.Second)
+		f := w.follows(ask{path: at + "/events"})
+		w.store.set(func(c *counted) { c.err = journal.ErrFull })
+		w.pdq.shows("PRESENT_CARD")
+		pass(210 * time.Second)
+		if got := w.polled(at).object()["transactionResult"]; got != "TIMED_OUT" {
+			t.Errorf("polled it is %v", got)
+		}
+		for _, word := range words(f.events()) {
+			if word != retry && word != ": keep-alive" && word != "1 notification TRANSACTION_STARTED" {
+				t.Errorf("with a full disk the stream says %s", word)
+			}
+		}
+		w.store.set(func(c *counted) { c.err = nil })
+		pass(time.Second)
+		if diff := cmp.Diff([]string{"2 notification PRESENT_CARD", "3 notification TRANSACTION_FINISHED", "4 finished TIMED_OUT"}, words(numbered(f.events()))); diff != "" {
+			t.Errorf("then (- want, + got):\n%s", diff)
 		}
 	})
 }
