@@ -74,7 +74,7 @@ function connect() {
     console.log(text);
     socket.removeAllListeners().on('error', () => {}).terminate();
     process.stdin.destroy(); // which would keep it running
-    process.exitCode = 1;
+    process.exit(1); // the standard input may still be open
   };
   socket.on('open', () => { wait = 500; console.log('connected'); });
   socket.on('unexpected-response', async (_, response) => {
