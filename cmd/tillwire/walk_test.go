@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A step is a block of commands of a page, and what it says that comes of it.
@@ -105,7 +106,7 @@ func TestWalk(t *testing.T) {
 	}
 	shell := exec.CommandContext(ctx, "sh", file)
 	shell.Dir = dir
-	shell.WaitDelay = 1
+	shell.WaitDelay = 10 * time.Second
 	var complaints bytes.Buffer
 	shell.Stderr = &complaints
 	out, err := shell.Output()
