@@ -81,9 +81,11 @@ data folder gives the key that signs the report, and is not used otherwise.
     tillwire check pac --list --json
     tillwire check pac --rest
     tillwire check pac --only pac.sale,pac.refund --limit 2m
-    tillwire check pac --state monday.json          leave with quit, and go on there later
+    tillwire check pac --state monday.json
     tillwire check pac --listen 0.0.0.0:8443 --tls-cert shop.pem --tls-key shop.key
     tillwire check pac --till-command ./drive-my-till.sh --junit till.xml --report report.json
+
+With --state it can be left with quit; the same command goes on there later.
 
 Exit codes: 0 every line that must pass has passed; 1 not so, or an error; 2 wrong
 usage. A line of the optional ones may be left out, but not fail.`
