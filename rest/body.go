@@ -27,9 +27,7 @@ func (q *request) readBody() *refusal {
 		if _, large := errors.AsType[*http.MaxBytesError](err); large {
 			return q.refusal(spec.RESTBodyTooLarge)
 		}
-		// It broke off, or took too long. Nobody may be there to hear it.
-		q.w.Header().Set("Connection", "close")
-		q.body = nil
+		q.body = nil // it broke off, or took too long, and nobody may be there to hear it
 	}
 	return nil
 }

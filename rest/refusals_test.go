@@ -502,6 +502,31 @@ func TestStrangers(t *testing.T) {
 				}
 			}
 		}
+		// One's own, at another card machine than it is at.
+		own := w.begins(aSale())
+		elsewhere := strings.Replace(own, tid, nextTID, 1)
+		for range 2 {
+			w.refuses(ask{path: elsewhere}, spec.RESTUnknownRequest)
+			w.refuses(ask{path: elsewhere + "/events"}, spec.RESTUnknownRequest)
+			w.refuses(ask{method: http.MethodDelete, path: elsewhere}, spec.RESTUnknownRequest)
+			w.refuses(ask{method: http.MethodPut, path: elsewhere + "/signature", body: `{"accepted":true}`}, spec.RESTUnknownRequest)
+			w.polled(own) // from now on it is at hand
+		}
+		w.pdq.ends(outcome(txn.Successful))
+		for range 2 {
+			w.refuses(ask{path: elsewhere}, spec.RESTUnknownRequest)
+			w.polled(own)
+		}
+		// A simulated one is known by its name in any case.
+		simulated := w.begins(ask{method: http.MethodPost, path: of(strings.ToLower(simApproves)) + "/transactions", body: saleBody})
+		if !strings.HasPrefix(simulated, of(simApproves)) {
+			t.Errorf("it is at %s", simulated)
+		}
+		w.polled(strings.Replace(simulated, simApproves, strings.ToLower(simApproves), 1))
+		id := simulated[strings.LastIndexByte(simulated, '/')+1:]
+		if lower := strings.ToLower(id); lower != id {
+			w.refuses(ask{path: strings.Replace(simulated, id, lower, 1)}, spec.RESTUnknownRequest)
+		}
 		// Their own till sees them.
 		w.do(ask{path: sale, key: otherKey}).is(http.StatusOK)
 		if got := w.theirs.heard("cancel"); got != 0 {
