@@ -128,6 +128,25 @@
 // a minute or so. After close code 1008, and after a RefusedError with a status from
 // 400 to 428, something must be corrected first.
 //
+// # Over REST
+//
+// A [REST] does the same for a gateway that is asked over HTTP, with the same words:
+//
+//	c, err := epos.NewREST(epos.RESTOptions{URL: settings.URL, Key: settings.Key, SoftwareHouseID: "MYHOUSE", InstallerID: settings.Installer})
+//	p, err := c.Sale(ctx, epos.Sale{TID: "12345678", Amount: amount})
+//
+// It keeps no connection, so that nothing is lost with one: it asks for the
+// transaction under a key of its own, again where the answer is lost, and follows its
+// events, or looks at it once a second, until it has ended. What is left of doubt is an
+// [*OutcomeUnknownError] as above; its Location is where the transaction is found, and
+// [Handler].Begun has told it before anything else was done, to be kept on disk:
+// [REST.Await] waits there after a restart of the till. [REST.Cancel] goes to the
+// transaction that this client runs.
+//
+// A gateway that does not know keys is never sent a request twice.
+//
+// Tables are kept by the gateway there, see [REST.StoreTable] and [REST.BookPayments].
+//
 // # Pay-At-Table
 //
 // At the table it is the other way round: the till keeps the tables, waiters at
