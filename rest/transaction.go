@@ -40,7 +40,7 @@ func (q *request) begun(w gateway.Wish, what string, status int) *refusal {
 	if b.Replayed {
 		q.w.Header().Set("Idempotency-Replayed", "true")
 	} else {
-		q.h.log.Info("a till asked over REST", "site", q.till.Site(), "key", q.till.Key(), "till", q.tillName, "version", q.version, "tid", b.TID, "request", b.ID)
+		q.h.log.Info("a till asked over REST", "site", q.till.Site(), "key", q.till.Key(), "till", q.tillName, "version", q.version.String(), "tid", b.TID, "request", b.ID)
 	}
 	q.answer(status, rest.Begun{RequestID: string(b.ID), Location: at})
 	return nil
