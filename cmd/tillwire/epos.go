@@ -43,6 +43,7 @@ func (c *eposCmd) AfterApply() error {
 	} {
 		f.face = c.faceFlags
 	}
+	c.Tables.face = c.faceFlags
 	return nil
 }
 

@@ -26,6 +26,8 @@ type eposTablesCmd struct {
 	Reports string `type:"path" placeholder:"DIR" help:"Folder for the reports that are made at terminals; by default FILE-reports beside the file."`
 	URL     string `name:"url" default:"${dev_tables_url}" env:"TILLWIRE_URL" placeholder:"URL" help:"Address of the gateway, as it prints it; an address of /pac is taken as one of /pat."`
 	JSON    bool   `name:"json" help:"Print what happens as JSON on stdout, one value a line."`
+
+	face faceFlags
 }
 
 // Help is shown with the command's own help.
@@ -46,6 +48,9 @@ till took over; 2 wrong usage, or a file that cannot be read.`
 
 // Run serves the tables until it is told to stop.
 func (c eposTablesCmd) Run(s streams) error {
+	if c.face.REST {
+		return usageError{hint(errors.New("--rest: over REST the gateway keeps the tables, and no till answers for them"), "docs/rest.md stores and pays one with curl")}
+	}
 	if c.Init {
 		return c.writeSample(s)
 	}
