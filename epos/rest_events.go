@@ -88,6 +88,9 @@ func (w *watcher) stream(ctx context.Context) (rest.Transaction, error) {
 		if w.last > before {
 			w.failed = 0
 		}
+		if err := w.patience.over(nil); err != nil {
+			return rest.Transaction{}, err
+		}
 	}
 }
 

@@ -37,8 +37,9 @@ func (c *REST) ReportZBalance(ctx context.Context, tid TID, opts ...CallOption) 
 func (c *REST) report(ctx context.Context, method, typ string, tid TID, opts []CallOption) (Report, error) {
 	r := c.begin(method, tid, opts)
 	defer c.end(r)
-	unknown := &OutcomeUnknownError{Method: method, TID: tid, Key: r.key}
+	unknown := &OutcomeUnknownError{Method: method, TID: tid}
 	if err := c.ask(ctx, r, "reports", rest.ReportRequest{ReportType: typ}.Append(nil)); err != nil {
+		unknown.Key = r.key
 		return Report{}, unknown.inDoubt(err)
 	}
 	unknown.Key, unknown.Location = r.begun.Key, r.begun.Location

@@ -372,13 +372,22 @@ func TestRESTWithoutKeys(t *testing.T) {
 		})
 		_, err := till.Sale(t.Context(), saleOn("VCMDEMOSIP0"))
 		unknown, ok := errors.AsType[*epos.OutcomeUnknownError](err)
-		if !ok || unknown.Location != "" {
-			t.Fatalf("%v", err)
+		if !ok || unknown.Location != "" || unknown.Key != "" {
+			t.Fatalf("%+v, %v", unknown, err)
 		}
 		if n := strings.Count(strings.Join(c.requests(), "\n"), http.MethodPost); n != 1 {
 			t.Errorf("it was sent %d times", n)
 		}
 		c.playing(func(int, *http.Request) string { return keyless })
+		if _, err := till.TryAgain(t.Context(), unknown); !errors.Is(err, epos.ErrNoExtension) {
+			t.Errorf("tried again: %v", err)
+		}
+		if _, err := till.Sale(t.Context(), saleOn("VCMDEMODIP0"), epos.WithKey("receipt-1")); !errors.Is(err, epos.ErrNoExtension) {
+			t.Errorf("with a key that nobody heeds: %v", err)
+		}
+		if n := strings.Count(strings.Join(c.requests(), "\n"), http.MethodPost); n != 0 {
+			t.Errorf("it was sent %d times", n)
+		}
 		p, err := till.Duplicate(t.Context(), "VCMDEMOSIP0")
 		for errors.Is(err, epos.ErrTerminalBusy) {
 			p, err = till.Duplicate(t.Context(), "VCMDEMOSIP0")

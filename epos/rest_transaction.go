@@ -26,6 +26,7 @@ type Begun struct {
 type running struct {
 	transaction
 	method  string
+	chosen  bool     // its key is the till's choice
 	heard   []string // its notifications, the oldest first
 	asked   bool     // about a signature
 	unasked context.CancelFunc
@@ -130,8 +131,9 @@ func (c *REST) TryAgain(ctx context.Context, e *OutcomeUnknownError, opts ...Cal
 func (c *REST) transact(ctx context.Context, method string, tid TID, asked rest.TransactionRequest, opts []CallOption) (Payment, error) {
 	r := c.begin(method, tid, opts)
 	defer c.end(r)
-	unknown := &OutcomeUnknownError{Method: method, TID: tid, Key: r.key, restRequest: &asked}
+	unknown := &OutcomeUnknownError{Method: method, TID: tid, restRequest: &asked}
 	if err := c.ask(ctx, r, "transactions", asked.Append(nil)); err != nil {
+		unknown.Key = r.key
 		return Payment{}, unknown.inDoubt(err)
 	}
 	unknown.Key, unknown.Location = r.begun.Key, r.begun.Location
@@ -161,9 +163,7 @@ func (c *REST) begin(method string, tid TID, opts []CallOption) *running {
 	for _, opt := range opts {
 		opt(&r.transaction)
 	}
-	if r.key == "" && !c.options.Plain {
-		r.key = NewKey()
-	}
+	r.chosen = r.key != ""
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running = append(c.running, r)
@@ -186,6 +186,9 @@ func (c *REST) end(r *running) {
 func (c *REST) ask(ctx context.Context, r *running, what string, body []byte) error {
 	ctx, cancel := c.during(ctx)
 	defer cancel()
+	if err := c.nameIt(ctx, r); err != nil {
+		return err
+	}
 	request := restRequest{
 		method: http.MethodPost, url: c.at("pac", "terminals", string(r.tid), what), body: body, version: c.version, key: r.key,
 	}
@@ -215,7 +218,13 @@ func (c *REST) ask(ctx context.Context, r *running, what string, body []byte) er
 		default:
 			doubt = doubt || !errors.Is(err, errNotSent)
 		}
-		if !doubt || !c.heedsKeys(ctx, r) || time.Since(began)+pause > c.limits.deliver {
+		if !doubt || r.key == "" || time.Since(began)+pause > c.limits.deliver {
+			return ended(doubt, err)
+		}
+		if unheeded := c.heedsKeys(ctx, r); unheeded != nil {
+			if errors.Is(unheeded, ErrNoExtension) {
+				r.key = "" // it is worth nothing
+			}
 			return ended(doubt, err)
 		}
 		wait(ctx, pause)
@@ -268,24 +277,42 @@ func speaksForAll(status int) bool {
 	return false
 }
 
-// heedsKeys reports whether a request that has a key can be sent again. The answers
-// of a gateway show it; if there was none so far, it asks for one.
-func (c *REST) heedsKeys(ctx context.Context, r *running) bool {
-	if r.key == "" {
-		return false
-	}
-	for range 3 {
-		if c.keys.Load() {
-			return true
+// nameIt gives a request a key. Where the till has chosen one it relies on it, so the
+// gateway must be known to heed it.
+func (c *REST) nameIt(ctx context.Context, r *running) error {
+	switch {
+	case r.chosen && c.options.Plain:
+		return fmt.Errorf("%w: %w: %s", errNotSent, ErrNoExtension, wire.ExtensionKeys)
+	case r.chosen:
+		if err := c.heedsKeys(ctx, r); err != nil {
+			return fmt.Errorf("%w: %w", errNotSent, err)
 		}
-		if _, err := c.get(ctx, c.at("pac", "terminals", string(r.tid))); err == nil {
-			return c.keys.Load()
+	case !c.options.Plain:
+		r.key = NewKey()
+	}
+	return nil
+}
+
+// heedsKeys returns nil if one key is one request to the gateway. Its answers show it;
+// if there was none so far, it asks for one. It is an ErrNoExtension if the gateway
+// does not know keys.
+func (c *REST) heedsKeys(ctx context.Context, r *running) error {
+	if c.keys.Load() {
+		return nil
+	}
+	var err error
+	for range 3 {
+		if _, err = c.get(ctx, c.at("pac", "terminals", string(r.tid))); err == nil {
+			if c.keys.Load() {
+				return nil
+			}
+			return fmt.Errorf("%w: %s", ErrNoExtension, wire.ExtensionKeys)
 		}
 		if !wait(ctx, c.limits.retry) {
-			return false
+			break
 		}
 	}
-	return false
+	return err
 }
 
 // take keeps what the gateway said of a request that it took, and tells of it.
