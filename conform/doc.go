@@ -25,6 +25,11 @@
 // gateway would say, which some lines need. Messages are read
 // by a small decoder of this package, which it shares with nobody.
 //
+// A till that asks over REST goes through the same relay. What it asks, and what it
+// sees when it looks, is told in the messages that a till with a connection would have
+// sent and received, so that the same judges look at it; each request is told as it
+// stood besides, for the few that are about asking.
+//
 // A [Scorer] asks for nothing. It is told what tills say by themselves, in any
 // order, and finds in it the occasions at which the same judges can look: a rule
 // for each part of a line says where. What cannot be seen so, it says how to.
