@@ -132,9 +132,9 @@ type Begun struct {
 }
 
 // Begin records a request, after which it goes its way. It waits for the journal
-// and never for the terminal. Where it returns an error nothing was begun:
-// ErrNoTerminal, ErrBusy, an *UnableError, ErrKeyDiffers or an *UnavailableError. Once it
-// was handed to its terminal it is begun or not whether or not ctx ends.
+// and never for the terminal. With one of these errors nothing was begun:
+// ErrNoTerminal, ErrBusy, an *UnableError, ErrKeyDiffers or an *UnavailableError. Any
+// other error, as when ctx or the gateway ends meanwhile, says nothing about that.
 func (t *Till) Begin(ctx context.Context, w Wish) (Begun, error) {
 	key := keptKey(w.Key)
 	if w.Key == "" {
@@ -226,7 +226,7 @@ func (t *Till) start(ctx context.Context, key string, w Wish) (Begun, error) {
 	case <-ctx.Done():
 		return Begun{}, ctx.Err()
 	case <-t.g.ctx.Done():
-		return Begun{}, errorOf(stopping())
+		return Begun{}, errClosed // it may be on disk: that it was not taken is nobody's to say
 	}
 }
 

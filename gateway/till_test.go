@@ -762,3 +762,33 @@ func TestTillHearsOfTheJournal(t *testing.T) {
 		})
 	}
 }
+
+// A writing journal is one that cannot be stopped once it writes, which takes it a
+// second.
+type writing struct{ journal.Store }
+
+func (w writing) Append(ctx context.Context, a journal.Append) error {
+	time.Sleep(time.Second) // fake time
+	return w.Store.Append(context.WithoutCancel(ctx), a)
+}
+
+// TestTillBeginsAsTheGatewayEnds has the gateway end while a request is recorded: its
+// till is not told that nothing was begun, for it is on disk.
+func TestTillBeginsAsTheGatewayEnds(t *testing.T) {
+	inShop(t, writing{memory.New()}, func(s *shop) {
+		p := s.polling(demoKey)
+		said := make(chan error, 1)
+		go func() {
+			_, err := p.Begin(s.t.Context(), aSale)
+			said <- err
+		}()
+		synctest.Wait()
+		s.g.Close()
+		if err := <-said; err == nil || errors.Is(err, gateway.ErrUnavailable) {
+			s.t.Errorf("told %v", err)
+		}
+		if got := s.recorded(); got.State != txn.AtTerminal {
+			s.t.Errorf("recorded as %q", got.State)
+		}
+	})
+}
